@@ -1,0 +1,1 @@
+"""Background work: the engine, its schedule and the table from work to journey."""

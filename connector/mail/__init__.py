@@ -1,0 +1,1 @@
+"""Sending mail and the templates it is written from."""

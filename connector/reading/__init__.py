@@ -1,0 +1,1 @@
+"""What the pages read: one SELECT a page, nothing written."""

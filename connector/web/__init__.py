@@ -1,0 +1,1 @@
+"""What every door shares: security headers, sessions, errors, language and health."""

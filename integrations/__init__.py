@@ -1,0 +1,1 @@
+"""Adapters to other systems; each fulfils connector.contract."""

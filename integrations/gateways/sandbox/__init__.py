@@ -1,0 +1,1 @@
+"""A gateway for demonstrations and tests: no money moves."""

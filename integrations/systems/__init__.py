@@ -1,0 +1,1 @@
+"""Where invoices come from and where payments are written back."""

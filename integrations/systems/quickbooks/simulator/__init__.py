@@ -1,0 +1,1 @@
+"""A small stateful QuickBooks Online for demonstrations and tests."""

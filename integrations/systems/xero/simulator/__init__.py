@@ -1,0 +1,1 @@
+"""A small stateful Xero for demonstrations and tests."""

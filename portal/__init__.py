@@ -1,0 +1,1 @@
+"""The customer's pages behind a billing link."""

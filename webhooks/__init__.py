@@ -1,0 +1,1 @@
+"""The door other systems knock on: verified deliveries in, work out."""
