@@ -45,7 +45,8 @@ class WebhookDelivery:
     `delays` is the vendor's schedule in seconds after the first, second, ... failure; its last value repeats for ever
     when `repeat_last`, else the delivery is given up. With `in_order` later ones wait until the first is accepted.
     `answer_limit` is how many seconds the target may take. `gather`, when given, is asked on every turn for new
-    deliveries, so that a vendor which mixes several changes in one body can collect them first.
+    deliveries, so that a vendor which mixes several changes in one body can collect them first. `sign`, when given,
+    adds headers to every attempt anew, for vendors whose signature carries the time of sending.
     Faults: `duplicate_webhooks` sends a body twice, `reorder_webhooks` lets the second waiting one overtake the first,
     `hold_webhooks` keeps everything back until it is cleared.
     """
@@ -60,6 +61,7 @@ class WebhookDelivery:
         in_order: bool = True,
         repeat_last: bool = False,
         gather: Callable[[], Iterable[Delivery]] | None = None,
+        sign: Callable[[bytes], dict[str, str]] | None = None,
     ) -> None:
         self._clock = clock
         self._faults = faults
@@ -68,6 +70,7 @@ class WebhookDelivery:
         self._in_order = in_order
         self._repeat_last = repeat_last
         self._gather = gather
+        self._sign = sign
         self._url = ""
         self._lock = threading.RLock()
         self._waiting: list[Delivery] = []
@@ -195,12 +198,13 @@ class WebhookDelivery:
         started = time.monotonic()
         status: int | None = None
         error = ""
+        signature = self._sign(delivery.body) if self._sign is not None else {}
         try:
             with contextlib.closing(
                 self._session.post(
                     self.target,
                     data=delivery.body,
-                    headers={"Content-Type": "application/json", **delivery.headers},
+                    headers={"Content-Type": "application/json", **delivery.headers, **signature},
                     timeout=self._answer_limit,
                     allow_redirects=False,
                 )
