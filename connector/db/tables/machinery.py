@@ -1,0 +1,79 @@
+"""Work that must happen, webhooks received, limits and leases."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
+
+from connector.db.tables.schema import Id, instant_column, metadata, text_column
+
+# The truth the job engine's own rows are made from. state: pending, done, dead
+# `attempt` fences: only the attempt it names may act. `asked` counts requests, so that one arriving while an attempt
+# runs is not lost when that attempt finishes. merchant_id is empty for the installation's own work (deliveries).
+work = Table(
+    "work",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("merchant_id", Id, ForeignKey("merchants.id")),
+    Column("partition", String(60), nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("asked", Integer, nullable=False, server_default="1"),
+    Column("payload", sa.JSON, nullable=False),
+    Column("correlation", String(32), nullable=False, server_default=""),
+    instant_column("next_at", nullable=False),
+    instant_column("sent_at"),
+    instant_column("created_at", nullable=False),
+    instant_column("finished_at"),
+    text_column("error"),
+    Index("ix_work_due", "state", "next_at"),
+    Index(None, "merchant_id", "kind"),
+)
+
+# state: new, done, unknown_tenant, unreadable
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("sender", String(30), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    instant_column("received_at", nullable=False),
+    Column("state", String(14), nullable=False),
+    text_column("note"),
+    sa.UniqueConstraint("sender", "digest"),
+)
+
+# `free_at`, `until`, `seen`: microseconds since 1970 by the database's clock.
+limits = Table(
+    "limits",
+    metadata,
+    Column("key", String(120), primary_key=True),
+    Column("free_at", BigInteger, nullable=False),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("key", String(120), nullable=False),
+    Column("holder", String(60), nullable=False),
+    Column("until", BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("key", "holder"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("holder", String(60), nullable=False),
+    Column("until", BigInteger, nullable=False),
+)
+
+executors = Table(
+    "executors",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("seen", BigInteger, nullable=False),
+)

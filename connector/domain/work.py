@@ -1,0 +1,20 @@
+"""Every kind of background work there is; each has one handler (checked by the house tests)."""
+
+from enum import StrEnum
+
+
+class Work(StrEnum):
+    """Kinds of work rows. The value is stored; renaming one is a migration."""
+
+    SYNC = "sync"
+    REREAD = "reread"
+    INJECT = "inject"
+    WITHDRAW = "withdraw"
+    START_CHECKOUT = "start_checkout"
+    RECONCILE = "reconcile"
+    RELEASE = "release"
+    WRITE_BACK = "write_back"
+    REFUND = "refund"
+    MAIL = "mail"
+    DELIVERY = "delivery"
+    REVOKE = "revoke"
