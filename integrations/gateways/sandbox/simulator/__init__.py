@@ -9,8 +9,9 @@ Authentication: `Authorization: Bearer <API key>`. Errors: `{"error": {"code": .
 =======  ================================  ===========================================================================
 POST     /v1/checkouts                     Opens a checkout. Header `Idempotency-Key` (1-255 characters) required.
                                            Body: amount_minor, currency, reference (the caller's payment id),
-                                           lines [{description, amount_minor}] (optional, must sum to amount_minor),
-                                           success_url, cancel_url, expires_in (seconds, optional),
+                                           lines [{description, amount_minor}] (optional; the lines' amounts may be
+                                           left out, else they sum up), success_url, cancel_url, expires_in (seconds
+                                           from 60 to a week, optional: 30 minutes),
                                            merchant_name (optional). 201 with the checkout.
 GET      /v1/checkouts/{id}                One checkout.
 GET      /v1/checkouts?reference=          Every checkout of a reference, newest first: {"data": [...]}.
@@ -19,7 +20,8 @@ POST     /v1/checkouts/{id}/expire         Cancels it. 200 with `payable: false`
                                            was made first.
 GET      /v1/payments/{id}                 One payment with its refunds.
 POST     /v1/payments/{id}/refunds         Refunds all or part. `Idempotency-Key` required. Body: amount_minor,
-                                           reference (the caller's refund id). 201 with the refund.
+                                           reference (the caller's refund id), reason (optional). 201 with the
+                                           refund.
 GET      /v1/refunds/{id}                  One refund.
 GET      /v1/events?after=&limit=          Events after the given event id, oldest first:
                                            {"data": [...], "has_more": bool}.
@@ -28,7 +30,8 @@ GET      /v1/events/{id}                   One event.
 
 Idempotency: the same key with the same request replays the first successful answer byte for byte, with the header
 `Idempotent-Replayed: true`; the same key with another request is 409 `idempotency_key_reused`. Keys are kept for
-24 hours of the virtual clock. A refused request uses up no key.
+24 hours of the virtual clock. A refused request uses up no key. `expires_in` counts from the moment of asking and is
+not compared.
 
 Checkout: {id, object, url, status: open|complete|failed|cancelled|expired, payable, reference, amount_minor,
 currency, lines, merchant_name, success_url, cancel_url, created, expires_at, payment: <payment>}.
@@ -44,9 +47,9 @@ refunds: [<refund>]}. Its states::
 
 `settled_at` is null when a bank debit is returned before it settled: no money has ever arrived then.
 
-Refund: {id, object, payment, reference, amount_minor, currency, status: pending|succeeded|failed, failure, created,
-settled_at}. Card refunds succeed at once; refunds of bank debits are pending first, and fail when the debit itself is
-returned meanwhile.
+Refund: {id, object, payment, reference, amount_minor, currency, reason, status: pending|succeeded|failed, failure,
+created, settled_at}. Card refunds succeed at once; refunds of bank debits are pending first, and fail when the debit
+itself is returned meanwhile.
 
 Webhooks: POST of `{"id": "evt_...", "type": ..., "created": ..., "data": {"checkout", "payment", "reference",
 "refund"}}` with `Sandbox-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256 of "t.body">`. Types: payment.settled,
