@@ -1,0 +1,250 @@
+"""The one outgoing session: time limits, rate limits, Retry-After, size limits, redacted logs, failures as answers.
+
+Everything is done in the transport adapter, so that the vendors' SDKs and the OAuth library get it too when they are
+given this session or `mount` this adapter.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from http.cookiejar import DefaultCookiePolicy
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
+
+from connector.contract import Access, Disconnected, Limiter, TryAgain
+from connector.manifest import AdapterConfig, Manifest, RateLimit
+from integrations.outcomes import Call, from_failure, lost, not_sent, retry_after
+
+LARGEST_BODY = 50 * 1024 * 1024
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+# Vendors count calls by their own clock and edges: we stay below their figure.
+_SHARE_OF_LIMIT = 0.95
+_POLL = 0.05
+_TRACE_HEADERS = ("intuit_tid", "xero-correlation-id", "x-request-id")
+_BUDGET_HEADERS = ("X-MinLimit-Remaining", "X-DayLimit-Remaining", "X-AppMinLimit-Remaining", "X-Rate-Limit-Problem")
+
+TokenSend = Callable[[str], requests.Response]
+
+_log = structlog.get_logger("duebridge.outgoing")
+_calls: ContextVar[Call | None] = ContextVar("outgoing_call", default=None)
+
+
+class Transport(HTTPAdapter):
+    """Sends one prepared request as the `Call` in force says, and returns it read to the end.
+
+    Raises an Answer for what is not an answer of the upstream: no connection, time out, broken or oversized body,
+    429, 5xx, a redirect, HTML in place of data. A 4xx comes back as the response for the adapter to read.
+    """
+
+    def __init__(self, manifest: Manifest, config: AdapterConfig, limiter: Limiter) -> None:
+        self._manifest = manifest
+        self._limiter = limiter
+        self._limits = _limits_in_force(manifest, config)
+        self._hosts = frozenset(_origin(url) for url in config.endpoints.values())
+        super().__init__(pool_connections=4, pool_maxsize=32, max_retries=0)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: object = None,
+        verify: bool | str = True,
+        cert: object = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        call = _calls.get()
+        if call is None:
+            raise RuntimeError("An outgoing request needs `with session.call(...)` around it.")
+        if _origin(request.url or "") not in self._hosts:
+            raise RuntimeError("An outgoing request went to a host that is not among the adapter's endpoints.")
+        self._wait_for_turn(call)
+        with self._slot(call):
+            started = time.monotonic()
+            status, headers = 0, requests.structures.CaseInsensitiveDict[str]()
+            try:
+                response = super().send(request, True, self._manifest.call_timeout, verify)
+                status, headers = response.status_code, response.headers
+                _read(self._manifest.title, call, response)
+            except (requests.RequestException, HTTPError, OSError) as failure:
+                raise from_failure(self._manifest.title, call, failure) from failure
+            finally:
+                self._write_log(call, status, headers, time.monotonic() - started)
+        return self._judge(call, response)
+
+    def _judge(self, call: Call, response: requests.Response) -> requests.Response:
+        title, status = self._manifest.title, response.status_code
+        if status == 429:
+            seconds = retry_after(response.headers, time.time())
+            for limit in self._limits[:1]:
+                self._limiter.push_back(self._key(limit, call), seconds)
+            raise TryAgain(f"{title} asked us to slow down.", seconds)
+        if status == 503 and not call.writes:
+            raise TryAgain(f"{title} is not available at the moment.", retry_after(response.headers, time.time()))
+        if status >= 500:
+            raise lost(title, call, f"had a fault of its own (HTTP {status})")
+        if 300 <= status < 400:
+            raise lost(title, call, f"answered with a redirect (HTTP {status}), which is not followed")
+        if "html" in response.headers.get("Content-Type", "").lower() and call.expects != "html":
+            raise lost(title, call, "answered with a web page instead of data")
+        return response
+
+    def _wait_for_turn(self, call: Call) -> None:
+        deadline = time.monotonic() + call.patience
+        for limit, share in zip(self._limits, map(_our_share, self._limits), strict=True):
+            key = self._key(limit, call)
+            while wait := self._limiter.reserve(key, limit=share, period=limit.period, burst=limit.burst):
+                if time.monotonic() + wait > deadline:
+                    raise not_sent(self._manifest.title, "has had as many calls as it allows for now", wait)
+                time.sleep(wait)
+
+    @contextmanager
+    def _slot(self, call: Call) -> Iterator[None]:
+        limit = next((limit for limit in self._limits if limit.in_flight), None)
+        if limit is None:
+            yield
+            return
+        key, holder = f"{self._key(limit, call)}:open", uuid.uuid4().hex
+        # A slot left behind by a crash frees itself after the longest a call can take.
+        longest = sum(self._manifest.call_timeout) + 30.0
+        deadline = time.monotonic() + call.patience
+        while not self._limiter.enter(key, limit.in_flight, holder, longest):
+            if time.monotonic() + _POLL > deadline:
+                raise not_sent(self._manifest.title, "has as many calls open as it allows", 2.0)
+            time.sleep(_POLL)
+        try:
+            yield
+        finally:
+            self._limiter.leave(key, holder)
+
+    def _key(self, limit: RateLimit, call: Call) -> str:
+        whose = call.connection if limit.scope == "connection" and call.connection else "app"
+        return f"{self._manifest.name}:{whose}:{limit.period:g}"
+
+    def _write_log(
+        self, call: Call, status: int, headers: requests.structures.CaseInsensitiveDict[str], seconds: float
+    ) -> None:
+        told = {name.lower(): headers[name] for name in (*_TRACE_HEADERS, *_BUDGET_HEADERS) if name in headers}
+        _log.info(
+            "upstream call",
+            system=self._manifest.name,
+            operation=call.operation,
+            connection=call.connection,
+            status=status,
+            ms=round(seconds * 1000),
+            **told,
+        )
+
+
+class Session(requests.Session):
+    """A requests session on `Transport`; one per adapter, shared by its threads.
+
+    Every request is made inside `with session.call(...)`. Cookies are not kept, the environment's proxies and
+    .netrc are not looked at.
+    """
+
+    def __init__(self, manifest: Manifest, config: AdapterConfig, limiter: Limiter) -> None:
+        super().__init__()
+        for name, url in config.endpoints.items():
+            _require_safe(manifest, name, url)
+        self.manifest = manifest
+        self.transport = Transport(manifest, config, limiter)
+        fit_out(self, self.transport)
+
+    @contextmanager
+    def call(
+        self,
+        operation: str,
+        *,
+        connection: str = "",
+        writes: bool = False,
+        patience: float = 1.5,
+        expects: str = "json",
+    ) -> Iterator[Call]:
+        """Say what the requests made inside are: see `Call`."""
+        call = Call(operation, connection, writes, patience, expects)
+        token = _calls.set(call)
+        try:
+            yield call
+        finally:
+            _calls.reset(token)
+
+
+def fit_out(session: requests.Session, transport: Transport) -> None:
+    """Make any requests session (the OAuth library brings its own) speak through `transport` alone."""
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    session.headers["User-Agent"] = "Duebridge/1"
+    session.adapters.clear()
+    session.mount("https://", transport)
+    session.mount("http://", transport)
+
+
+def current_call() -> Call:
+    """The call in force, for an SDK wrapper that must say what an unreadable answer means."""
+    call = _calls.get()
+    if call is None:
+        raise RuntimeError("No outgoing call is in force.")
+    return call
+
+
+def send_with_token(access: Access, title: str, send: TokenSend) -> requests.Response:
+    """Send with the connection's access token; a 401 has it refreshed once by force. Raises Disconnected after that."""
+    token = access.token(None)
+    response = send(token)
+    if response.status_code != 401:
+        return response
+    response = send(access.token(token))
+    if response.status_code == 401:
+        raise Disconnected(f"{title} no longer accepts our access. Connect again.")
+    return response
+
+
+def _read(title: str, call: Call, response: requests.Response) -> None:
+    """Read the whole decoded body into the response, refusing one of unreasonable size."""
+    body = response.raw.read(LARGEST_BODY + 1, decode_content=True)
+    if len(body) > LARGEST_BODY:
+        response.close()
+        raise lost(title, call, f"sent more than {LARGEST_BODY // 1024 // 1024} MB")
+    response._content = body
+    response._content_consumed = True  # type: ignore[attr-defined]
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.lower()
+
+
+def _require_safe(manifest: Manifest, name: str, url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        return
+    variable = f"DUEBRIDGE_{manifest.name}_{name}_URL".upper()
+    raise ValueError(f"{variable} must start with https:// (http:// is allowed for this machine only).")
+
+
+def _our_share(limit: RateLimit) -> int:
+    return max(1, int(limit.limit * _SHARE_OF_LIMIT))
+
+
+def _limits_in_force(manifest: Manifest, config: AdapterConfig) -> tuple[RateLimit, ...]:
+    """The manifest's limits, or those of the option `rate`: 'calls/seconds', several separated by commas."""
+    text = config.options.get("rate", "")
+    if not text:
+        return manifest.limits
+    in_flight = max((limit.in_flight for limit in manifest.limits), default=0)
+    limits = []
+    for part in text.split(","):
+        calls, _, seconds = part.strip().partition("/")
+        if not (calls.isascii() and calls.isdigit() and seconds.isascii() and seconds.isdigit() and int(calls) > 0):
+            raise ValueError(f"DUEBRIDGE_{manifest.name.upper()}_RATE must read calls/seconds, for example 500/60.")
+        limits.append(RateLimit(int(calls), float(max(int(seconds), 1)), max(1, int(calls) // 50), in_flight))
+        in_flight = 0
+    return tuple(limits)

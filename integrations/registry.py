@@ -1,0 +1,15 @@
+"""Every adapter by the name it is known by in settings, addresses and tables. Nothing is discovered by magic."""
+
+from __future__ import annotations
+
+from connector.contract import BillingSystem, PaymentGateway, Sender
+
+SYSTEMS: dict[str, type[BillingSystem]] = {}
+
+GATEWAYS: dict[str, type[PaymentGateway]] = {}
+
+
+def senders() -> dict[str, type[Sender]]:
+    """The adapters that post webhooks to us: those whose manifest declares how they are answered."""
+    adapters: dict[str, type[BillingSystem] | type[PaymentGateway]] = {**SYSTEMS, **GATEWAYS}
+    return {name: adapter for name, adapter in adapters.items() if adapter.manifest.webhooks is not None}  # type: ignore[misc]

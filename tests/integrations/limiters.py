@@ -1,0 +1,36 @@
+"""A limiter kept in memory: says what it was asked, and holds calls back when told to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass
+class MemoryLimiter:
+    """Fulfils connector.contract.Limiter. `waits` are the answers of the next reservations, then always 0.0."""
+
+    waits: list[float] = field(default_factory=list)
+    full: int = 0
+    reserved: list[tuple[str, int, float, int]] = field(default_factory=list)
+    pushed: list[tuple[str, float]] = field(default_factory=list)
+    open: Counter[str] = field(default_factory=Counter)
+    most_open: int = 0
+
+    def reserve(self, key: str, *, limit: int, period: float, burst: int) -> float:
+        self.reserved.append((key, limit, period, burst))
+        return self.waits.pop(0) if self.waits else 0.0
+
+    def push_back(self, key: str, seconds: float) -> None:
+        self.pushed.append((key, seconds))
+
+    def enter(self, key: str, slots: int, holder: str, seconds: float) -> bool:
+        if self.full > 0:
+            self.full -= 1
+            return False
+        self.open[key] += 1
+        self.most_open = max(self.most_open, self.open[key])
+        return True
+
+    def leave(self, key: str, holder: str) -> None:
+        self.open[key] -= 1
