@@ -1,0 +1,120 @@
+"""The one place that opens databases: SQLite with a fair queue of writers, PostgreSQL by psycopg.
+
+On SQLite every transaction that may write takes the write lock at its start, so nothing is ever decided on what
+another writer changes meanwhile; on PostgreSQL whoever reads in order to write says `with_for_update()`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from connector.db.sqlite_turns import QueuedConnection, Turns
+
+_WRITES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "BEGIN ")
+
+
+class UnknownDatabase(ValueError):
+    """A database address that cannot work; the message says which ones do."""
+
+
+def database_url(address: str) -> sa.URL:
+    """Read an address such as sqlite:///duebridge.db or postgres://host/name. Raises UnknownDatabase.
+
+    The scheme of PostgreSQL addresses may be written postgres, postgresql or postgresql+psycopg.
+    """
+    try:
+        url = sa.make_url(address)
+    except sa.exc.ArgumentError:
+        raise UnknownDatabase(
+            "The database address cannot be read; write sqlite:///path/to/duebridge.db or postgresql://user@host/name."
+        ) from None
+    if url.drivername in ("postgres", "postgresql", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername in ("sqlite", "sqlite+pysqlite") and url.database and url.database != ":memory:":
+        return url.set(drivername="sqlite+pysqlite")
+    raise UnknownDatabase(
+        f"{url.drivername} cannot be used: write sqlite:///path/to/duebridge.db (a file) or postgresql://user@host/name."
+    )
+
+
+def make_engine(address: str, *, connections: int = 40) -> sa.Engine:
+    """The product's engine, for processes that do not fork afterwards.
+
+    A transaction may write, and on SQLite holds the write lock from its start, unless the connection has the execution
+    option `read_only=True`: then it never waits for writers, and the database refuses every change.
+    """
+    url = database_url(address)
+    if url.get_backend_name() == "postgresql":
+        engine = _postgresql(url, connections)
+    else:
+        engine = _sqlite(url, connections)
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: sa.Connection) -> None:
+            _driver(connection).begin(writing=not connection.get_execution_options().get("read_only"))
+
+    return engine
+
+
+def make_polling_engine(address: str, *, connections: int = 40) -> sa.Engine:
+    """An engine for the job library, which polls: on SQLite it reads without a transaction and takes the write lock
+    only before its first change."""
+    url = database_url(address)
+    if url.get_backend_name() == "postgresql":
+        return _postgresql(url, connections)
+    engine = _sqlite(url, connections)
+
+    @event.listens_for(engine, "before_cursor_execute")
+    def begin_late(connection: sa.Connection, cursor: Any, statement: str, *_: Any) -> None:
+        driver = _driver(connection)
+        if statement.lstrip()[:6].upper() in _WRITES and not driver.in_transaction:
+            driver.begin(writing=True)
+
+    return engine
+
+
+def bind_to_merchant(connection: sa.Connection, merchant_id: int | None) -> None:
+    """Tell PostgreSQL's row-level security whose rows this transaction may touch; None: the installation's, all."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_BIND, {"merchant": "*" if merchant_id is None else str(merchant_id)})
+
+
+_BIND = sa.text("SELECT set_config('app.merchant', :merchant, true)")
+
+
+def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
+    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=connections, pool_use_lifo=True)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.read_only = bool(connection.get_execution_options().get("read_only"))
+
+    return engine
+
+
+def _sqlite(url: sa.URL, connections: int) -> sa.Engine:
+    turns = Turns.of(str(url.database))
+    engine = sa.create_engine(
+        url,
+        connect_args={"timeout": 30, "check_same_thread": False, "factory": QueuedConnection},
+        pool_size=connections,
+        max_overflow=0,
+        # The last returned is the next given out, so that few connections hold warm caches.
+        pool_use_lifo=True,
+    )
+
+    @event.listens_for(engine, "connect")
+    def connect(driver: QueuedConnection, _: Any) -> None:
+        driver.prepare(turns)
+
+    return engine
+
+
+def _driver(connection: sa.Connection) -> QueuedConnection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, QueuedConnection)  # noqa: S101 - made so by _sqlite
+    return driver
