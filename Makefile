@@ -7,7 +7,7 @@ PYTEST_ARGS =
 
 VENV = .venv
 BIN = $(VENV)/bin
-PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input -q
+PIP = $(BIN)/python -m pip --disable-pip-version-check --no-input -qq
 # A stamp is touched when its step is complete, so a step broken off is done again and a finished one is not.
 BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
@@ -48,7 +48,7 @@ $(BASE):
 	touch $(BASE)
 
 $(RUNTIME): $(BASE) requirements.txt requirements-build.txt pyproject.toml
-	@echo "Installing what the product needs from requirements.txt, every package checked against its hash (about a minute)"
+	@echo "Installing what the product needs from requirements.txt, every package checked against its hash (half a minute)"
 	@$(PIP) install --require-hashes -r requirements.txt -r requirements-build.txt || { \
 	  echo "The packages could not be installed: check the network and pip's settings, then run make again." >&2; exit 1; }
 	@echo "Installing duebridge itself"
@@ -58,7 +58,7 @@ $(RUNTIME): $(BASE) requirements.txt requirements-build.txt pyproject.toml
 
 # The development set contains the runtime set in the same versions.
 $(DEVELOPMENT): $(BASE) requirements-dev.txt pyproject.toml
-	@echo "Installing what the tests need from requirements-dev.txt, every package checked against its hash (one to two minutes)"
+	@echo "Installing what the tests need from requirements-dev.txt, every package checked against its hash (about a minute)"
 	@$(PIP) install --require-hashes -r requirements-dev.txt || { \
 	  echo "The packages could not be installed: check the network and pip's settings, then run make again." >&2; exit 1; }
 	@echo "Installing duebridge itself"
@@ -86,7 +86,7 @@ check-types: $(DEVELOPMENT)
 
 check-imports: $(DEVELOPMENT)
 	@echo "import-linter: checking who imports whom"
-	@NO_COLOR=1 $(BIN)/lint-imports || { echo "Mend the imports named above; the rules and their reasons stand in pyproject.toml." >&2; exit 1; }
+	@NO_COLOR=1 $(BIN)/lint-imports --no-logo || { echo "Mend the imports named above; the rules and their reasons stand in pyproject.toml." >&2; exit 1; }
 
 check-tests: $(DEVELOPMENT)
 	@echo "pytest: running everything with $(WORKERS) processes"

@@ -1,0 +1,49 @@
+"""Transactions begin and end in connector.db alone, and are asked for by those who may."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.house.source_tree import product_modules, tree
+
+BOUNDARIES = {"begin", "begin_nested", "commit", "rollback", "begin_twophase"}
+UNITS = {"unit_of_work", "installation"}
+
+
+def calls_of(module: ast.Module, names: set[str]) -> list[str]:
+    """Where a syntax tree calls a method of one of these names, one line each."""
+    return [
+        f"line {node.lineno}: .{node.func.attr}()"
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names
+    ]
+
+
+def opens_units(path: Path) -> bool:
+    """Journeys, the webhook inbox and the job runner open units of work; wiring and storage make them."""
+    return (
+        path.parts[:2] in {("connector", "journeys"), ("connector", "jobs"), ("connector", "db")}
+        or path == Path("webhooks/inbox.py")
+        or path == Path("connector/wiring.py")
+    )
+
+
+def test_transactions_begin_and_end_in_storage_only() -> None:
+    outside = [path for path in product_modules() if path.parts[:2] != ("connector", "db")]
+    found = {str(path): lines for path in outside if (lines := calls_of(tree(path), BOUNDARIES))}
+    assert not found, f"Open a unit of work instead: {found}"
+
+
+def test_units_of_work_are_opened_by_those_who_may() -> None:
+    others = [path for path in product_modules() if not opens_units(path)]
+    found = {str(path): lines for path in others if (lines := calls_of(tree(path), UNITS))}
+    assert not found, f"Call a journey instead: {found}"
+
+
+@pytest.mark.parametrize("line", ["connection.commit()", "with engine.begin() as connection: pass"])
+def test_a_planted_boundary_is_found(line: str) -> None:
+    assert calls_of(ast.parse(line), BOUNDARIES)
+    assert not calls_of(ast.parse(line), UNITS)
