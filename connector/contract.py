@@ -147,6 +147,27 @@ class LinkState:
 
 
 @dataclass(frozen=True, slots=True)
+class Theme:
+    """A template invoices are printed on (Xero's branding theme), for systems whose links stand there.
+
+    `link` is the address of our link on it, empty when there is none, None when the system does not let us look.
+    """
+
+    ref: str
+    name: str
+    default: bool
+    link: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What only the merchant can do, once for all invoices: `text` is to be pasted exactly, `steps` are sentences."""
+
+    text: str
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PaymentIntent:
     """One payment (or one part of it) to be recorded upstream, always with the same `key` for the same intent.
 
@@ -210,7 +231,8 @@ class BillingSystem(Protocol):
     def place_link(self, access: Access, spot: LinkSpot) -> PlacedLink:
         """Make the one line stand (again). Repeatable: never appends twice, never cuts the merchant's text.
 
-        Raises Refused when it does not fit or the invoice cannot carry it, Stale after one redo.
+        Raises Refused when it does not fit or the invoice cannot carry it (code 'by_theme' where links stand on
+        templates only), Stale after one redo.
         """
 
     def verify_link(self, access: Access, spot: LinkSpot) -> LinkState:
@@ -218,6 +240,19 @@ class BillingSystem(Protocol):
 
     def withdraw_link(self, access: Access, spot: LinkSpot) -> PlacedLink:
         """Take our line away and leave the merchant's own text as it is. Repeatable."""
+
+    # links on templates (manifest link="template"); the other systems have no guide and no themes
+    def guide(self, install_url: str) -> Guide | None:
+        """How the merchant places the link by hand; `install_url` is our landing address. No call is made."""
+
+    def themes(self, access: Access, install_url: str) -> Sequence[Theme]:
+        """The templates invoices are printed on, each to be confirmed by the merchant or read back."""
+
+    def place_on_theme(self, access: Access, theme: str, install_url: str) -> Theme:
+        """Make the link stand on one template by API, read back. Repeatable.
+
+        Raises Refused where only the merchant can.
+        """
 
     # payments: books only, the money has moved already at the gateway
     def find_payment(self, access: Access, intent: PaymentIntent) -> RemotePayment | None:
