@@ -17,6 +17,12 @@ from tests.house.source_tree import PACKAGES, REPOSITORY, files
 # One offence against each contract, by the contract's name: the file it is added to, and the line.
 OFFENCES = {
     "Every floor imports only the floors below; neighbours are strangers": ("portal", "import connector.dashboard"),
+    "A unit of work is opened by journeys, the webhook inbox and jobs only": (
+        "connector/dashboard",
+        "import connector.db.unit_of_work",
+    ),
+    "The reader serves what the pages read only": ("connector/web", "import connector.db.reader"),
+    "Adapters are known to the registry only": ("connector/jobs", "import integrations.gateways.sandbox"),
     "Simulators are known to the demo and simulate commands only": ("webhooks", "import integrations.simulator"),
     "Adapters do not know each other": ("integrations/systems/xero", "import integrations.systems.quickbooks"),
     "Integrations know neither storage nor journeys nor pages": ("integrations/gateways/sandbox", "import sqlalchemy"),

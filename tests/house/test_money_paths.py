@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.house.source_tree import product_modules, tree
 
+TIME = re.compile(r"(?i)(?:^|_)(?:seconds|delay|after|timeout|wait|pause)(?:$|_)")
 MONEY_WORDS = ("money", "amount", "ledger", "balance", "pay", "allocat", "posting", "refund", "reconcile", "write_back")
 
 
@@ -21,10 +24,28 @@ def carries_money(path: Path) -> bool:
     )
 
 
+def _is_time(node: ast.AST) -> bool:
+    """Seconds may be fractions: `after=0.5`, `delay: float`, `RETRY_SECONDS = 1.5`."""
+    match node:
+        case ast.keyword(arg=str(name)) | ast.arg(arg=name) | ast.AnnAssign(target=ast.Name(id=name)):
+            return bool(TIME.search(name))
+        case ast.Assign(targets=[ast.Name(id=name)]):
+            return bool(TIME.search(name))
+    return False
+
+
+def _of_money(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it but those that count time."""
+    if not _is_time(node):
+        yield node
+        for child in ast.iter_child_nodes(node):
+            yield from _of_money(child)
+
+
 def fractions(module: ast.Module) -> list[str]:
-    """Where a syntax tree makes, names or rounds a float, one line each."""
+    """Where a syntax tree makes, names or rounds a float that is not a time, one line each."""
     found = []
-    for node in ast.walk(module):
+    for node in _of_money(module):
         match node:
             case ast.Constant(value=float()):
                 found.append(f"line {node.lineno}: the number {node.value!r}")
@@ -44,11 +65,15 @@ def test_money_is_never_a_binary_fraction() -> None:
     assert not found, f"Count minor units as integers, or use Decimal where a price is finer than a coin: {found}"
 
 
-@pytest.mark.parametrize("line", ["x = 0.1", "x = float(y)", "def f(x: float) -> None: ...", "round(x)", "x = y / 100"])
+@pytest.mark.parametrize(
+    "line", ["x = 0.1", "x = float(y)", "def f(x: float) -> None: ...", "round(x)", "x = y / 100", "f(tax=0.5)"]
+)
 def test_a_planted_fraction_is_found(line: str) -> None:
     assert fractions(ast.parse(line))
 
 
-@pytest.mark.parametrize("line", ["x = Decimal('0.1')", "x = y // 100", "x = path / 'name'", "x = {'kind': 'float'}"])
+@pytest.mark.parametrize(
+    "line", ["x = Decimal('0.1')", "x = y // 100", "x = path / 'name'", "x = {'kind': 'float'}", "f(after=0.5)"]
+)
 def test_whole_numbers_and_decimals_are_left_alone(line: str) -> None:
     assert not fractions(ast.parse(line))

@@ -43,6 +43,14 @@ def test_units_of_work_are_opened_by_those_who_may() -> None:
     assert not found, f"Call a journey instead: {found}"
 
 
+def test_pages_read_through_reading_only() -> None:
+    others = [
+        path for path in product_modules() if path.parts[:2] not in {("connector", "reading"), ("connector", "db")}
+    ]
+    found = {str(path): lines for path in others if (lines := calls_of(tree(path), {"reader"}))}
+    assert not found, f"Put the SELECT into connector/reading: {found}"
+
+
 @pytest.mark.parametrize("line", ["connection.commit()", "with engine.begin() as connection: pass"])
 def test_a_planted_boundary_is_found(line: str) -> None:
     assert calls_of(ast.parse(line), BOUNDARIES)
