@@ -9,11 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.postgres_server import PostgresServer, embedded_binaries, embedded_server, server_at
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPECIFICATIONS = REPOSITORY.parent / "shared" / "specs"
+# The tests' pages come from this machine; nothing of the browser's own goes out, and as root it has no sandbox.
+BROWSER_OPTIONS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-quic",
+)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -83,6 +95,15 @@ def chromium() -> str:
     if found is None:
         pytest.skip("No Chromium: install the package chromium or set DUEBRIDGE_CHROMIUM to a browser.")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A running Chromium, closed with the module: Playwright's event loop must not outlive the tests that use it."""
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=chromium, args=list(BROWSER_OPTIONS))
+        yield running
+        running.close()
 
 
 @pytest.fixture(scope="session")
