@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from connector.contract import BillingSystem, PaymentGateway, Sender
+from integrations.gateways.sandbox.adapter import Sandbox
 
 SYSTEMS: dict[str, type[BillingSystem]] = {}
 
-GATEWAYS: dict[str, type[PaymentGateway]] = {}
+GATEWAYS: dict[str, type[PaymentGateway]] = {"sandbox": Sandbox}
 
 
 def senders() -> dict[str, type[Sender]]:

@@ -1,1 +1,1 @@
-"""A gateway for demonstrations and tests: no money moves."""
+"""The sandbox payment gateway: for trials and demonstrations, no real money moves."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flask import Flask, Response, redirect, request, url_for
+from flask import Flask, Response, jsonify, redirect, request, url_for
+from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from integrations.gateways.sandbox.simulator.api import api_blueprint, name_call
@@ -69,6 +70,15 @@ def create_simulator(
     @app.before_request
     def tick() -> None:
         run_due(book)
+
+    @app.errorhandler(HTTPException)
+    def explain(error: HTTPException) -> AnyResponse | HTTPException:
+        if not request.path.startswith("/v1/"):
+            return error
+        status, code = error.code or 500, "_".join(error.name.lower().split())
+        answer = jsonify(error={"code": code, "message": error.description or error.name})
+        answer.status_code = status
+        return answer
 
     @app.after_request
     def harden(answer: Response) -> Response:

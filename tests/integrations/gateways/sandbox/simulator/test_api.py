@@ -156,6 +156,14 @@ def test_what_does_not_exist_is_a_404_in_json(upstream: Upstream, path: str) -> 
     assert answer.status_code == 404 and answer.json()["error"]["code"].endswith("_not_found")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v1/nothing", 404), ("DELETE", "/v1/checkouts/cs_1", 405)]
+)
+def test_an_unknown_path_or_method_is_answered_in_json(upstream: Upstream, method: str, path: str, status: int) -> None:
+    answer = upstream.call(method, path)
+    assert answer.status_code == status and answer.json()["error"]["code"] and answer.json()["error"]["message"]
+
+
 def test_an_open_checkout_can_be_expired_and_then_never_paid(upstream: Upstream) -> None:
     checkout = upstream.checkout()
     page = Page(checkout["url"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import requests
 
+from integrations.gateways.sandbox.simulator.outbox import RETRY_DELAYS
+from integrations.simulator.delivery import WebhookDelivery
 from integrations.simulator.store import Store
 from tests.integrations.gateways.sandbox.simulator.driving import DAY, SECRET, Page, Receiver, Upstream
 
@@ -41,11 +44,11 @@ def test_a_refused_webhook_is_repeated_with_a_fresh_stamp(upstream: Upstream, re
     receiver.statuses[:] = [500, 404]
     Page(upstream.checkout()["url"]).press("approve")
     delivery = upstream.gateway.delivery
-    _until(lambda: len(receiver.received) == 1)
+    _until_failed(delivery, 1)
     time.sleep(1.1)
-    assert len(receiver.received) == 1 and len(delivery.waiting()) == 1
+    assert len(receiver.received) == 1
     upstream.forward(5)
-    _until(lambda: len(receiver.received) == 2)
+    _until_failed(delivery, 2)
     upstream.forward(30)
     assert delivery.flush()
     assert [attempt.status for attempt in delivery.attempts()] == [500, 404, 200]
@@ -75,14 +78,11 @@ def test_a_webhook_is_given_up_in_the_end_but_stays_in_the_list(upstream: Upstre
     receiver.statuses[:] = [500] * 50
     Page(upstream.checkout()["url"]).press("approve")
     delivery = upstream.gateway.delivery
-    for _ in range(12):
-        count = len(receiver.received)
+    for failures in range(1, len(RETRY_DELAYS) + 1):
+        _until_failed(delivery, failures)
         upstream.forward(DAY)
-        if delivery.given_up():
-            break
-        _until(lambda count=count: len(receiver.received) > count or bool(delivery.given_up()))
-    _until(lambda: bool(delivery.given_up()))
-    assert len(receiver.received) == 10 and not delivery.waiting()
+    _until(lambda: len(delivery.given_up()) == 1)
+    assert len(receiver.received) == len(RETRY_DELAYS) + 1 and not delivery.waiting()
     assert upstream.event_types() == ["payment.settled"]
 
 
@@ -150,9 +150,13 @@ def test_a_restart_forgets_neither_payments_nor_unsent_webhooks(tmp_path: Path) 
     receiver.server.close()
 
 
-def _until(true: object, seconds: float = 5.0) -> None:
+def _until_failed(delivery: WebhookDelivery, times: int) -> None:
+    """Wait until the one waiting delivery has failed so often and its next try is scheduled."""
+    _until(lambda: [each.tries for each in delivery.waiting()] == [times])
+
+
+def _until(true: Callable[[], bool], seconds: float = 5.0) -> None:
     end = time.monotonic() + seconds
-    assert callable(true)
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
