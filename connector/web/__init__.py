@@ -1,1 +1,1 @@
-"""What every door shares: security headers, sessions, errors, language and health."""
+"""What all doors share: security, sessions, errors, health, logs, and how pages look."""
