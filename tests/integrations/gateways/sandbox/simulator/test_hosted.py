@@ -7,8 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from tests.integrations.gateways.sandbox.simulator.driving import CANCEL, DAY, SUCCESS, Page, Upstream
+from integrations.gateways.sandbox.simulator.application import EXTENSION, create_simulator
+from integrations.gateways.sandbox.simulator.gateway import Gateway
+from integrations.simulator.clock import Clock
+from integrations.simulator.journal import Journal
+from integrations.simulator.server import serve_at
+from integrations.simulator.store import Store
+from tests.integrations.gateways.sandbox.simulator.driving import CANCEL, DAY, SUCCESS, Page, Upstream, order
 
 FIRST_PAGE = ["approve", "authenticate", "decline", "bank_settles", "bank_returns", "bank_returns_late", "cancel"]
 
@@ -211,3 +219,23 @@ def test_every_ended_page_can_be_shown(upstream: Upstream) -> None:
     Page(other["url"]).press("approve")
     upstream.refund(other, 12_345)
     assert "given back" in Page(other["url"]).html
+
+
+def test_mounted_under_a_prefix_every_address_carries_it() -> None:
+    def build(url: str) -> DispatcherMiddleware:
+        app = create_simulator(Store(None), clock, Journal(None), public_url=f"{url}/sandbox")
+        gateways.append(app.extensions[EXTENSION])
+        return DispatcherMiddleware(Flask("nothing"), {"/sandbox": app})
+
+    clock, gateways = Clock(), list[Gateway]()
+    with serve_at(build) as server:
+        headers = {"Authorization": "Bearer demo-key-sandbox", "Idempotency-Key": "k"}
+        made = requests.post(f"{server.url}/sandbox/v1/checkouts", json=order(), headers=headers, timeout=10).json()
+        assert made["url"] == f"{server.url}/sandbox/checkout/{made['id']}"
+        page = Page(made["url"])
+        assert 'href="/sandbox/static/sandbox.css"' in page.html
+        assert requests.get(f"{server.url}/sandbox/static/sandbox.css", timeout=10).status_code == 200
+        assert page.press("authenticate").headers["Location"] == f"/sandbox/checkout/{made['id']}"
+        assert Page(made["url"]).press("confirm").headers["Location"] == SUCCESS
+        assert gateways[0].journal.counts() == {"checkout.create": 1}
+    gateways[0].close()
