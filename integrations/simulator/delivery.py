@@ -15,6 +15,7 @@ from integrations.simulator.clock import Clock
 from integrations.simulator.faults import Faults
 
 _TICK_SECONDS = 0.02
+_IDLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class WebhookDelivery:
     when `repeat_last`, else the delivery is given up. With `in_order` later ones wait until the first is accepted.
     `answer_limit` is how many seconds the target may take. `gather`, when given, is asked on every turn for new
     deliveries, so that a vendor which mixes several changes in one body can collect them first. `sign`, when given,
-    adds headers to every attempt anew, for vendors whose signature carries the time of sending.
+    adds headers to every attempt anew, for vendors whose signature carries the time of sending. `accepted`, when given,
+    is told of every delivery answered 2xx, so that a vendor which keeps them across a restart can forget it.
     Faults: `duplicate_webhooks` sends a body twice, `reorder_webhooks` lets the second waiting one overtake the first,
     `hold_webhooks` keeps everything back until it is cleared.
     """
@@ -62,6 +64,7 @@ class WebhookDelivery:
         repeat_last: bool = False,
         gather: Callable[[], Iterable[Delivery]] | None = None,
         sign: Callable[[bytes], dict[str, str]] | None = None,
+        accepted: Callable[[Delivery], None] | None = None,
     ) -> None:
         self._clock = clock
         self._faults = faults
@@ -71,6 +74,7 @@ class WebhookDelivery:
         self._repeat_last = repeat_last
         self._gather = gather
         self._sign = sign
+        self._accepted = accepted
         self._url = ""
         self._lock = threading.RLock()
         self._waiting: list[Delivery] = []
@@ -149,7 +153,7 @@ class WebhookDelivery:
         while not self._stopping.is_set():
             delivery = self._next()
             if delivery is None:
-                self._wake.wait(_TICK_SECONDS)
+                self._wake.wait(_TICK_SECONDS if self._waiting else _IDLE_SECONDS)
                 self._wake.clear()
                 continue
             try:
@@ -183,6 +187,8 @@ class WebhookDelivery:
             delivery.tries += 1
             if status is not None and 200 <= status < 300:
                 self._waiting.remove(delivery)
+                if self._accepted is not None:
+                    self._accepted(delivery)
                 return
             if delivery.tries <= len(self._delays):
                 wait = self._delays[delivery.tries - 1]

@@ -51,21 +51,25 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Commit everything written inside, or nothing when it raises. Re-entrant: the outermost one decides."""
+        """Commit everything written inside, or nothing when it raises.
+
+        Re-entrant: an inner one that raises takes back its own writes only, the outermost one commits.
+        """
         with self._lock:
-            if self._depth == 0:
-                self._connection.execute("BEGIN IMMEDIATE")
+            depth = self._depth
+            self._connection.execute(f"SAVEPOINT level_{depth}" if depth else "BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
             except BaseException:
-                self._depth -= 1
-                if self._depth == 0:
-                    self._connection.execute("ROLLBACK")
+                self._connection.execute(f"ROLLBACK TO level_{depth}" if depth else "ROLLBACK")
+                if depth:
+                    self._connection.execute(f"RELEASE level_{depth}")
                 raise
-            self._depth -= 1
-            if self._depth == 0:
-                self._connection.execute("COMMIT")
+            else:
+                self._connection.execute(f"RELEASE level_{depth}" if depth else "COMMIT")
+            finally:
+                self._depth -= 1
 
     def put(self, kind: str, id: str, doc: Document) -> None:
         """Write a document; an existing one keeps its place in the order."""
@@ -78,11 +82,15 @@ class Store:
 
     def get(self, kind: str, id: str) -> Document | None:
         """A fresh copy of one document, or None."""
+        body = self.body(kind, id)
+        return None if body is None else from_json(body)
+
+    def body(self, kind: str, id: str) -> bytes | None:
+        """The JSON of one document, or None."""
         with self._lock:
-            row = self._connection.execute(
-                "SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, id)
-            ).fetchone()
-        return None if row is None else from_json(row[0])
+            rows = self._connection.execute("SELECT body FROM documents WHERE kind = ? AND id = ?", (kind, id))
+            row = rows.fetchone()
+        return None if row is None else row[0]
 
     def all(self, kind: str) -> list[Document]:
         """Fresh copies of every document of a kind, in insertion order."""
