@@ -101,7 +101,8 @@ bench: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.bench || { echo "A measurement failed or missed its mark: see above." >&2; exit 1; }
 
 browser:
-	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+	@if [ -n "$$DUEBRIDGE_CHROMIUM" ]; then echo "Browser tests use $$DUEBRIDGE_CHROMIUM"; exit 0; fi; \
+	for name in chromium chromium-browser google-chrome google-chrome-stable; do \
 	  if command -v $$name >/dev/null 2>&1; then echo "Browser tests use $$(command -v $$name)"; exit 0; fi; \
 	done; \
 	if command -v apt-get >/dev/null 2>&1; then \

@@ -23,10 +23,10 @@ def calls_of(module: ast.Module, names: set[str]) -> list[str]:
 
 
 def opens_units(path: Path) -> bool:
-    """Journeys, the webhook inbox and the job runner open units of work; wiring and storage make them."""
+    """Journeys, the webhook inbox, the job runner and what it hands deliveries to; wiring and storage make them."""
     return (
         path.parts[:2] in {("connector", "journeys"), ("connector", "jobs"), ("connector", "db")}
-        or path == Path("webhooks/inbox.py")
+        or path in {Path("webhooks/inbox.py"), Path("webhooks/dispatch.py")}
         or path == Path("connector/wiring.py")
     )
 
