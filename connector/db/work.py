@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.db import tables as t
+from connector.db.bound import on_conflict_insert
 from connector.domain.work import Work
 
 _LONGEST_ID = 120
@@ -39,6 +39,13 @@ class WorkItem:
     payload: Mapping[str, Any]
     sent_at: datetime | None
     correlation: str
+
+    @property
+    def merchant_id(self) -> int:
+        """The merchant this work is for. Raises ValueError for the installation's own."""
+        if self.merchant is None:
+            raise ValueError(f"The work {self.id} belongs to no merchant.")
+        return self.merchant
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,7 @@ class WorkQueue:
         due = self._now + timedelta(seconds=delay)
         correlation = str(structlog.contextvars.get_contextvars().get("correlation", ""))[:32]
         inserted = self._connection.execute(
-            self._insert()
+            on_conflict_insert(self._connection, t.work)
             .values(
                 id=identity,
                 kind=kind.value,
@@ -225,9 +232,6 @@ class WorkQueue:
 
     def _update(self, identity: str, changes: Mapping[str, Any]) -> None:
         self._connection.execute(sa.update(t.work).where(self._bound(), _w.id == identity).values(changes))
-
-    def _insert(self) -> Any:
-        return (sqlite if self._connection.dialect.name == "sqlite" else postgresql).insert(t.work)
 
 
 def overdue(connection: sa.Connection, before: datetime, limit: int = 500) -> list[WorkItem]:

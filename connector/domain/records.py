@@ -224,7 +224,7 @@ class GatewayPayment(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a webhook points at. `tenant` is empty for gateways; `remote_id` may be empty (re-read all)."""
+    """What a webhook points at. For gateways `tenant` is our reference; `remote_id` may be empty (re-read all)."""
 
     tenant: str
     kind: str

@@ -32,4 +32,4 @@ def parse(raw: bytes) -> Sequence[Event]:
         event = msgspec.json.decode(raw, type=WireEvent)
     except msgspec.DecodeError as error:
         raise Refused("The sandbox's webhook is not in the form its API describes.", "unreadable") from error
-    return (Event("", event.type, event.data.checkout, event.id, event.created),)
+    return (Event(event.data.reference, event.type, event.data.checkout, event.id, event.created),)

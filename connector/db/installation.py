@@ -1,0 +1,229 @@
+"""What belongs to no single merchant: sign-in, webhooks received, and looking up whose a thing is."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from connector.db import tables as t
+from connector.db.bound import on_conflict_insert
+from connector.db.engine import bind_to_merchant
+from connector.db.reader import Reader
+from connector.db.vault import Vault
+from connector.db.work import WorkItem, WorkQueue
+from connector.domain.links import OpenedLink, Scope, token_hash
+from connector.errors import Conflict
+
+STAFF_HOURS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A live session. Staff: user_id. Customer: connection, customer and, where it opens only one, invoice."""
+
+    merchant_id: int
+    realm: str
+    user_id: int | None
+    connection_id: int | None
+    customer: str
+    invoice: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A webhook as received."""
+
+    id: int
+    sender: str
+    body: bytes
+    state: str
+
+
+class Installation:
+    """One transaction over all merchants."""
+
+    def __init__(
+        self,
+        connection: sa.Connection,
+        vault: Vault,
+        now: datetime,
+        dispatch: Callable[[sa.Connection, WorkItem, float], None],
+    ) -> None:
+        self._connection = connection
+        self._dispatch = dispatch
+        self.vault = vault
+        self.now = now
+
+    def work(self, merchant_id: int | None) -> WorkQueue:
+        """The work of a merchant, or the installation's own."""
+        return WorkQueue(self._connection, merchant_id, self.now, self._dispatch)
+
+    def first(self, statement: sa.Executable, **values: Any) -> Any:
+        """The first row of a page's statement, or None."""
+        return self._connection.execute(statement, values).first()
+
+    def reader(self, merchant_id: int) -> Reader:
+        """Go on in the same transaction as the reader of one merchant, once it is known whose a link is."""
+        bind_to_merchant(self._connection, merchant_id)
+        return Reader(self._connection, merchant_id, self.vault, self.now)
+
+    def add_merchant(self, *, company: str, name: str, email: str, password_hash: str) -> tuple[int, int]:
+        """A new merchant with its owner, as (merchant id, user id). Raises Conflict when the address is taken."""
+        if self._connection.execute(sa.select(t.users.c.id).where(t.users.c.email == email)).first():
+            raise Conflict("This e-mail address has an account already. Sign in instead.", field="email")
+        merchant = self._connection.execute(
+            sa.insert(t.merchants).values(
+                slug=self._free_slug(company), name=company, created_at=self.now, help_email=email
+            )
+        )
+        user = self._connection.execute(
+            sa.insert(t.users).values(email=email, name=name, password_hash=password_hash, created_at=self.now)
+        )
+        merchant_id, user_id = int(merchant.inserted_primary_key[0]), int(user.inserted_primary_key[0])  # type: ignore[index]
+        self._connection.execute(
+            sa.insert(t.memberships).values(merchant_id=merchant_id, user_id=user_id, role="owner")
+        )
+        return merchant_id, user_id
+
+    def staff(self, email: str) -> tuple[int, int, str] | None:
+        """(user id, merchant id, password hash) of a member of staff; their first company."""
+        u, m = t.users.c, t.memberships.c
+        row = self._connection.execute(
+            sa.select(u.id, m.merchant_id, u.password_hash)
+            .join(t.memberships, m.user_id == u.id)
+            .where(u.email == email)
+            .order_by(m.merchant_id)
+        ).first()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def open_staff_session(self, *, merchant_id: int, user_id: int, email: str) -> str:
+        """A new staff session; its cookie's token (kept only as a hash)."""
+        token = secrets.token_urlsafe(32)
+        self._connection.execute(
+            sa.insert(t.sessions).values(
+                token_hash=hashlib.sha256(token.encode()).digest(),
+                merchant_id=merchant_id,
+                realm="staff",
+                user_id=user_id,
+                email=email,
+                created_at=self.now,
+                expires_at=self.now + timedelta(hours=STAFF_HOURS),
+            )
+        )
+        return token
+
+    def session(self, token: str, realm: str) -> SessionRow | None:
+        """The live session behind a cookie."""
+        s = t.sessions.c
+        row = self._connection.execute(
+            sa.select(s.merchant_id, s.realm, s.user_id, s.connection_id, s.customer, s.invoice, s.email).where(
+                s.token_hash == hashlib.sha256(token.encode()).digest(),
+                s.realm == realm,
+                s.revoked_at.is_(None),
+                s.expires_at > self.now,
+            )
+        ).first()
+        return None if row is None else SessionRow(**row._mapping)
+
+    def end_session(self, token: str) -> None:
+        """Sign out: the session is over at once, whatever cookie is shown."""
+        self._connection.execute(
+            sa.update(t.sessions)
+            .where(t.sessions.c.token_hash == hashlib.sha256(token.encode()).digest())
+            .values(revoked_at=self.now)
+        )
+
+    def merchant_of_slug(self, slug: str) -> int | None:
+        """Whose portal address this is."""
+        return self._connection.execute(sa.select(t.merchants.c.id).where(t.merchants.c.slug == slug)).scalar()
+
+    def link(self, token: str) -> tuple[OpenedLink, bool] | None:
+        """The link behind a token and whether it is live."""
+        k = t.links.c
+        row = self._connection.execute(
+            sa.select(k.id, k.merchant_id, k.connection_id, k.scope, k.target, k.state, k.expires_at).where(
+                k.token_hash == token_hash(token)
+            )
+        ).first()
+        if row is None:
+            return None
+        live = row.state == "live" and (row.expires_at is None or row.expires_at > self.now)
+        return OpenedLink(row.id, row.merchant_id, row.connection_id, Scope(row.scope), row.target), live
+
+    def install(self, install_key: str) -> tuple[int, int] | None:
+        """(merchant, connection) of an install key."""
+        c = t.connections.c
+        row = self._connection.execute(
+            sa.select(c.merchant_id, c.id).where(c.install_key == install_key, c.state == "active")
+        ).first()
+        return None if row is None else (row[0], row[1])
+
+    def connections_of_tenant(self, system: str, tenant: str) -> list[tuple[int, int]]:
+        """(merchant, connection) pairs that have this organisation connected."""
+        c = t.connections.c
+        rows = self._connection.execute(
+            sa.select(c.merchant_id, c.id).where(c.system == system, c.tenant == tenant, c.state == "active")
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def active_connections(self) -> list[tuple[int, int, str]]:
+        """(merchant, connection, system) of all active connections."""
+        c = t.connections.c
+        rows = self._connection.execute(sa.select(c.merchant_id, c.id, c.system).where(c.state == "active"))
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def payment_owner(self, gateway: str, ref: str, reference: str) -> tuple[int, str] | None:
+        """(merchant, payment id) of a gateway's checkout, by its reference of ours or its own."""
+        p = t.payments.c
+        row = self._connection.execute(
+            sa.select(p.merchant_id, p.id).where(p.gateway == gateway, sa.or_(p.id == reference, p.gateway_ref == ref))
+        ).first()
+        return None if row is None else (row[0], row[1])
+
+    def payments_in_states(self, states: list[str], before: datetime) -> list[tuple[int, str]]:
+        """(merchant, payment id) of payments made before a moment that stand in these states."""
+        p = t.payments.c
+        rows = self._connection.execute(
+            sa.select(p.merchant_id, p.id).where(p.state.in_(states), p.created_at < before).limit(1000)
+        )
+        return [(row[0], row[1]) for row in rows]
+
+    def receive(self, sender: str, raw: bytes) -> int | None:
+        """Store a webhook once; its id, or None when these very bytes were received before."""
+        d = t.deliveries
+        statement = (
+            on_conflict_insert(self._connection, d)
+            .values(sender=sender, digest=hashlib.sha256(raw).digest(), body=raw, received_at=self.now, state="new")
+            .on_conflict_do_nothing()
+            .returning(d.c.id)
+        )
+        received: int | None = self._connection.execute(statement).scalar()
+        return received
+
+    def delivery(self, delivery_id: int) -> DeliveryRow | None:
+        """A webhook as received."""
+        d = t.deliveries.c
+        row = self._connection.execute(sa.select(d.id, d.sender, d.body, d.state).where(d.id == delivery_id)).first()
+        return None if row is None else DeliveryRow(**row._mapping)
+
+    def close_delivery(self, delivery_id: int, state: str, note: str = "") -> None:
+        """Write down what became of a webhook: done, unknown_tenant or unreadable."""
+        d = t.deliveries
+        self._connection.execute(sa.update(d).where(d.c.id == delivery_id).values(state=state, note=note))
+
+    def _free_slug(self, company: str) -> str:
+        plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()
+        stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40] or "company"
+        slug = stem
+        while self.merchant_of_slug(slug) is not None:
+            slug = f"{stem}-{secrets.token_hex(2)}"
+        return slug

@@ -1,0 +1,93 @@
+"""What must stand in the systems' books for our payments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from connector.db import tables as t
+from connector.db.bound import Bound
+from connector.db.rows import PostingRow
+from connector.domain.postings import Part, PostingState, posting_key
+
+_FIELDS = [t.postings.c[name] for name in PostingRow.__dataclass_fields__]
+_OVER = (PostingState.SUPERSEDED, PostingState.REVERSED)
+
+
+def posting_row(row: Any) -> PostingRow:
+    """A PostingRow from a row that selects its fields."""
+    values = dict(row._mapping)
+    values["state"] = PostingState(values["state"])
+    values["allocations"] = tuple((invoice, share) for invoice, share in json.loads(values["allocations"]))
+    return PostingRow(**values)
+
+
+class Postings:
+    """Repository of one merchant's postings."""
+
+    def __init__(self, bound: Bound) -> None:
+        self._bound = bound
+
+    def get(self, key: str) -> PostingRow:
+        """One posting, locked until the transaction ends. Raises NotFound."""
+        statement = self._bound.select_to_change(t.postings, *_FIELDS).where(t.postings.c.key == key)
+        return posting_row(self._bound.one(statement, "This posting does not exist."))
+
+    def queue(
+        self, *, connection_id: int, payment_id: str, part: Part, generation: int, currency: str, paid_on: date
+    ) -> None:
+        """This part of the payment shall stand upstream; queueing it twice is once."""
+        self._bound.insert_unless_there(
+            t.postings,
+            key=posting_key(connection_id, payment_id, part.part, generation),
+            connection_id=connection_id,
+            payment_id=payment_id,
+            part=part.part,
+            generation=generation,
+            state=PostingState.QUEUED,
+            amount=part.amount,
+            currency=currency,
+            allocations=json.dumps(part.allocations),
+            paid_on=paid_on,
+            changed_at=self._bound.now,
+        )
+
+    def of_payment(self, payment_id: str, connection_id: int | None = None) -> list[PostingRow]:
+        """All postings of a payment, parts in a stable order, older generations first."""
+        p = t.postings.c
+        statement = self._bound.select(t.postings, *_FIELDS).where(p.payment_id == payment_id)
+        if connection_id is not None:
+            statement = statement.where(p.connection_id == connection_id)
+        return [posting_row(row) for row in self._bound.rows(statement.order_by(p.part, p.generation))]
+
+    def change(self, key: str, **values: Any) -> None:
+        """Set columns of one posting."""
+        self._bound.update(t.postings, t.postings.c.key == key, changed_at=self._bound.now, **values)
+
+    def move(self, key: str, from_states: Sequence[PostingState], to: PostingState, **values: Any) -> bool:
+        """Change state if it stands in one of `from_states`; whether it did."""
+        p = t.postings.c
+        count = self._bound.update(
+            t.postings,
+            p.key == key,
+            p.state.in_([state.value for state in from_states]),
+            state=to,
+            changed_at=self._bound.now,
+            **values,
+        )
+        return count == 1
+
+    def open_count(self, payment_id: str) -> int:
+        """How many postings of the payment are not yet as they shall be."""
+        p = t.postings.c
+        settled = [state.value for state in (*_OVER, PostingState.POSTED)]
+        statement = (
+            sa.select(sa.func.count())
+            .select_from(t.postings)
+            .where(self._bound.mine(t.postings), p.payment_id == payment_id, p.state.not_in(settled))
+        )
+        return int(self._bound.connection.execute(statement).scalar_one())

@@ -1,0 +1,79 @@
+"""Ask the upstream what is due right now, within a customer's patience, and keep the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import timedelta
+
+from connector.contract import Answer, Gone
+from connector.db.rows import ConnectionRow, InvoiceRow
+from connector.domain.payments import CONFIRMED_WITHIN_SECONDS
+from connector.domain.records import InvoiceState, Kind, UpstreamInvoice
+from connector.errors import Unavailable
+from connector.wiring import Wiring
+
+PATIENCE_SECONDS = 3.0
+_AT_ONCE = 5
+
+
+def reread(wiring: Wiring, connection: ConnectionRow, invoices: Sequence[InvoiceRow]) -> None:
+    """Re-read invoices into the mirror. One the upstream did not answer for in time may be relied on only when its
+    balance was confirmed within 15 minutes; otherwise Unavailable says when to try again."""
+    answers = _ask(wiring, connection, invoices)
+    with wiring.database.unit_of_work(connection.merchant_id) as uow:
+        if answers:
+            uow.mirror.put_invoices(connection.id, list(answers.values()))
+        oldest = uow.now - timedelta(seconds=CONFIRMED_WITHIN_SECONDS)
+    if any(invoice.confirmed_at < oldest for invoice in invoices if invoice.remote_id not in answers):
+        title = wiring.system(connection.system).manifest.title
+        raise Unavailable(
+            f"{title} does not answer right now, so we cannot confirm what is due. Nothing was charged; "
+            "please try again in a few minutes."
+        )
+
+
+def _ask(wiring: Wiring, connection: ConnectionRow, invoices: Sequence[InvoiceRow]) -> Mapping[str, UpstreamInvoice]:
+    """Answers by remote id, of those that came within the customer's patience."""
+    system = wiring.system(connection.system)
+    access = wiring.access(connection)
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reread")
+    try:
+        asked = {pool.submit(system.invoice, access, invoice.remote_id): invoice.remote_id for invoice in invoices}
+        done, _ = wait(asked, timeout=PATIENCE_SECONDS)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    answers = {}
+    for future in done:
+        remote_id = asked[future]
+        try:
+            answers[remote_id] = future.result()
+        except Gone:
+            answers[remote_id] = _deleted(remote_id)
+        except Answer:
+            continue
+    return answers
+
+
+def _deleted(remote_id: str) -> UpstreamInvoice:
+    """What is kept of an invoice that no longer exists upstream."""
+    return UpstreamInvoice(
+        kind=Kind.INVOICE,
+        remote_id=remote_id,
+        number="",
+        state=InvoiceState.DELETED,
+        customer="",
+        issue_date=None,
+        due_date=None,
+        currency="",
+        total=0,
+        tax=0,
+        balance=0,
+        memo="",
+        reference="",
+        theme="",
+        emailed=False,
+        version="",
+        updated_at=None,
+        lines=(),
+    )

@@ -1,0 +1,56 @@
+"""Everything a journey needs, in one frozen object: built by the roof, and by tests with a frozen clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from connector.config import Settings
+from connector.contract import Access, BillingSystem, Limiter, PaymentGateway, Sender, TokenStore
+from connector.db.rows import ConnectionRow
+from connector.db.unit_of_work import Database
+from connector.errors import NotFound
+from connector.mail import Mailer
+
+# Gives the token supplier of one connection: (system, connection) -> token(refused) -> access token.
+TokenSupply = Callable[[BillingSystem, str], Callable[[str | None], str]]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """The product's parts. `tokens` reads and rotates tokens under a lease; `clock` gives aware UTC datetimes."""
+
+    settings: Settings
+    database: Database
+    systems: Mapping[str, BillingSystem]
+    gateways: Mapping[str, PaymentGateway]
+    senders: Mapping[str, Sender]
+    webhook_secrets: Mapping[str, tuple[str, ...]]
+    mail: Mailer
+    limiter: Limiter
+    token_store: TokenStore
+    token_supply: TokenSupply
+    clock: Callable[[], datetime]
+
+    def system(self, name: str) -> BillingSystem:
+        """A billing system by name. Raises NotFound for one this installation does not know."""
+        if name not in self.systems:
+            raise NotFound(f"This installation does not know a system called {name[:30]!r}.")
+        return self.systems[name]
+
+    def gateway(self, name: str) -> PaymentGateway:
+        """A payment gateway by name. Raises NotFound."""
+        if name not in self.gateways:
+            raise NotFound("Payments are not set up on this installation.")
+        return self.gateways[name]
+
+    def access(self, connection: ConnectionRow) -> Access:
+        """How calls speak for a connection."""
+        key = str(connection.id)
+        return Access(
+            connection=key,
+            tenant=connection.tenant,
+            token=self.token_supply(self.system(connection.system), key),
+            extra=connection.extra,
+        )
