@@ -113,7 +113,7 @@ def _refusal() -> str:
     settings, asked = upstream().settings, request.args
     if asked.get("client_id") != settings.client_id:
         return "The client_id query parameter is missing or belongs to no application."
-    if asked.get("redirect_uri") not in settings.redirect_uris:
+    if not settings.takes_redirect(asked.get("redirect_uri", "")):
         return (
             "The redirect_uri query parameter value is invalid. Make sure it is listed in the Redirect URIs section of "
             "your application's keys and matches exactly."

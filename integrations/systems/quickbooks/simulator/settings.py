@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
+from urllib.parse import urlsplit
 
 WebhookStyle = Literal["cloudevents", "legacy"]
 
@@ -29,6 +30,7 @@ class QuickBooksSettings:
     `refresh_rotates_after`: age at which a refresh answers with a new token and the old one dies (0: every time).
     `reuse_revokes`: a refresh token used after its death takes the whole connection with it.
     `replay_faults`: a repeated requestid replays refusals too, as the vendor's wording says, not only successes.
+    `redirect_uris`: the registered addresses; none means any loopback address, as a developer's own app registers.
     `closing_date`: books up to this day are closed to the API.
     """
 
@@ -58,3 +60,10 @@ class QuickBooksSettings:
     webhook_style: WebhookStyle = "cloudevents"
     webhook_gather_seconds: float = 0.05
     webhook_answer_limit: float = 3.0
+
+    def takes_redirect(self, uri: str) -> bool:
+        """Whether an answer may be sent back to an address."""
+        if self.redirect_uris:
+            return uri in self.redirect_uris
+        parts = urlsplit(uri)
+        return parts.scheme in ("http", "https") and parts.hostname in ("127.0.0.1", "localhost", "::1")
