@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from connector.db.migrations import upgrade
 from tests.postgres_server import PostgresServer, embedded_binaries, embedded_server, server_at
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -76,6 +77,44 @@ def postgresql_url(postgres_server: PostgresServer) -> Iterator[str]:
 def database_url(request: pytest.FixtureRequest) -> str:
     """The SQLAlchemy URL of an empty database; a test that asks for it runs once on each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the product's tables and no rows, to be copied."""
+    path = tmp_path_factory.mktemp("schema") / "template.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgres_server: PostgresServer) -> Iterator[str]:
+    """The URL of a PostgreSQL database with the product's tables and no rows, to be copied."""
+    url = postgres_server.create_database()
+    upgrade(url)
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture
+def sqlite_schema_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """The SQLAlchemy URL of an SQLite file with all tables."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'duebridge.db')}"
+
+
+@pytest.fixture
+def postgresql_schema_url(postgres_server: PostgresServer, postgresql_template: str) -> Iterator[str]:
+    """The SQLAlchemy URL of a PostgreSQL database with all tables, dropped afterwards."""
+    url = postgres_server.create_database(postgresql_template)
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def schema_url(request: pytest.FixtureRequest) -> str:
+    """The SQLAlchemy URL of a database with all tables; a test that asks for it runs once on each kind."""
+    url: str = request.getfixturevalue(f"{request.param}_schema_url")
     return url
 
 
