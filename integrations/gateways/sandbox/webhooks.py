@@ -27,7 +27,7 @@ def verify(headers: Mapping[str, str], raw: bytes, secrets: Sequence[str], now: 
 
 
 def parse(raw: bytes) -> Sequence[Event]:
-    """The one event of a verified body; `remote_id` is the checkout to fetch again. Raises Refused."""
+    """The one event of a verified body; `remote_id` is the checkout to fetch again, `tenant` our reference."""
     try:
         event = msgspec.json.decode(raw, type=WireEvent)
     except msgspec.DecodeError as error:

@@ -39,7 +39,7 @@ def test_what_the_gateway_sends_is_accepted_and_read(upstream: Upstream, receive
     headers = {"sandbox-signature": received.signature}
     assert verify(headers, received.raw, (SECRET,), datetime.now(UTC))
     (event,) = parse(received.raw)
-    assert (event.tenant, event.kind, event.remote_id) == ("", "payment.settled", checkout["id"])
+    assert (event.tenant, event.kind, event.remote_id) == ("pay-1", "payment.settled", checkout["id"])
     assert event.event_id == received.event["id"]
     assert event.happened_at is not None and event.happened_at.tzinfo is not None
 
