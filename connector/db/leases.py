@@ -121,7 +121,7 @@ class SqlTokenStore:
         return writing.execute(held.where(t.leases.c.until > now)).rowcount > 0
 
     @staticmethod
-    def _row(connection: sa.Connection, connection_id: str, *, lock: bool = False) -> sa.Row[Any]:
+    def _row(connection: sa.Connection, connection_id: str, *, lock: bool = False) -> Any:
         s = t.secrets.c
         statement = sa.select(s.sealed, s.rotation).where(s.connection_id == int(connection_id))
         row = connection.execute(statement.with_for_update() if lock else statement).first()
