@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from connector.contract import BillingSystem, PaymentGateway, Sender
 from integrations.gateways.sandbox.adapter import Sandbox
+from integrations.systems.xero.adapter import Xero
 
-SYSTEMS: dict[str, type[BillingSystem]] = {}
+SYSTEMS: dict[str, type[BillingSystem]] = {"xero": Xero}
 
 GATEWAYS: dict[str, type[PaymentGateway]] = {"sandbox": Sandbox}
 

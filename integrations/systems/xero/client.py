@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +21,14 @@ from connector.contract import Access, Gone, Limiter, TryAgain
 from connector.domain.records import Kind
 from connector.manifest import AdapterConfig
 from integrations.http import Session, current_call
-from integrations.outcomes import lost
+from integrations.outcomes import Call, lost
 from integrations.systems.xero.manifest import DAY_LIMIT_OPTION, MANIFEST
 from integrations.systems.xero.mapping import decode
 from integrations.systems.xero.refusals import TITLE, judge
 from integrations.systems.xero.rest import accounting_api
 
-# How long one page of an import may wait for its turn: a minute's budget of 60 calls is one call a second.
+# Seconds a call may wait in place for its turn. A page may wait longer: 60 calls a minute are one call a second.
+PATIENCE = 1.5
 PAGE_PATIENCE = 10.0
 _Ask = Callable[..., requests.Response]
 _LISTS: Mapping[Kind, Callable[[AccountingApi], _Ask]] = {
@@ -69,13 +71,13 @@ class Client:
         """One page of a list, undecoded."""
         self._spare_the_rest()
         call = _LISTS[kind](self._api)
-        with self._session.call(f"{kind}.list", connection=self._access.connection, patience=PAGE_PATIENCE):
+        with self._calling(f"{kind}.list", patience=PAGE_PATIENCE):
             return self._noted(call(self.tenant, **query, _preload_content=False))
 
     def count(self, kind: Kind, query: Mapping[str, object]) -> bytes:
         """The smallest page, for its figures."""
         call = _LISTS[kind](self._api)
-        with self._session.call(f"{kind}.count", connection=self._access.connection, patience=PAGE_PATIENCE):
+        with self._calling(f"{kind}.count", patience=PAGE_PATIENCE):
             return self._noted(call(self.tenant, **query, _preload_content=False)).content
 
     def invoice(self, remote_id: str) -> Mapping[str, Any]:
@@ -91,7 +93,7 @@ class Client:
             answer: requests.Response = rest.GET(f"{self._base_url}/Invoices/{_guid(remote_id)}", headers=headers)
             return answer
 
-        with self._session.call("invoice.pdf", connection=self._access.connection, expects="pdf") as call:
+        with self._calling("invoice.pdf") as call:
             answer = self._noted(ask())
             if not answer.content.startswith(b"%PDF"):
                 raise lost(TITLE, call, "sent something that is no PDF")
@@ -156,16 +158,24 @@ class Client:
         self._write("theme.add_service", "PaymentServices", add, theme_id, body, idempotency_key=key)
 
     def _read(self, operation: str, name: str, ask: _Ask, *about: str, **query: object) -> list[Mapping[str, Any]]:
-        with self._session.call(operation, connection=self._access.connection):
+        with self._calling(operation):
             return _rows(self._noted(ask(self.tenant, *about, **query, _preload_content=False)), name)
 
     def _read_one(self, operation: str, name: str, ask: _Ask, *about: str, **query: object) -> Mapping[str, Any]:
-        with self._session.call(operation, connection=self._access.connection):
+        with self._calling(operation):
             return _first(self._noted(ask(self.tenant, *about, **query, _preload_content=False)), name)
 
     def _write(self, operation: str, name: str, send: _Ask, *sent: str | bytes, **query: object) -> Mapping[str, Any]:
-        with self._session.call(operation, connection=self._access.connection, writes=True):
+        with self._calling(operation, writes=True):
             return _first(self._noted(send(self.tenant, *sent, **query, _preload_content=False)), name)
+
+    def _calling(
+        self, operation: str, *, writes: bool = False, patience: float = PATIENCE
+    ) -> AbstractContextManager[Call]:
+        """Web pages are judged here, not by the session: Xero's 404 is one."""
+        return self._session.call(
+            operation, connection=self._access.connection, writes=writes, patience=patience, expects="html"
+        )
 
     def _spare_the_rest(self) -> None:
         wait = self._limiter.reserve(self._spare_key, limit=100_000, period=1.0, burst=100_000)

@@ -102,7 +102,7 @@ class Grants:
                 return
         url = f"{self._config.endpoints['connections']}/{quote(connection_id, safe='')}"
         # Deleting twice is harmless, so a lost answer is asked again, not looked up.
-        with self._session.call("connection.delete"):
+        with self._session.call("connection.delete", expects="html"):
             answer = self._session.delete(url, headers=_bearer(tokens))
         if answer.status_code == 401:
             raise Disconnected("Xero no longer accepts our access.")
@@ -111,7 +111,7 @@ class Grants:
 
     def _revoke(self, tokens: TokenSet) -> None:
         app = (self._config.credentials["client_id"], self._config.credentials["client_secret"])
-        with self._session.call("token.revoke"):
+        with self._session.call("token.revoke", expects="html"):
             answer: requests.Response = self._session.post(
                 self._config.endpoints["revoke"], data={"token": tokens.refresh}, auth=app
             )

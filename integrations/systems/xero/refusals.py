@@ -11,7 +11,8 @@ from typing import Any
 import requests
 
 from connector.contract import Answer, Disconnected, Refused, Unclear
-from integrations.outcomes import from_status
+from integrations.http import current_call
+from integrations.outcomes import from_status, lost
 from integrations.systems.xero.mapping import decode
 
 TITLE = "Xero"
@@ -19,7 +20,12 @@ _LONGEST = 500
 
 
 def judge(response: requests.Response) -> Answer:
-    """What an answer outside 2xx means."""
+    """What an answer outside 2xx means.
+
+    Xero answers 404 with a line of text/html; any other web page comes from something between Xero and us.
+    """
+    if "html" in response.headers.get("Content-Type", "").lower() and response.status_code != 404:
+        return lost(TITLE, current_call(), "answered with a web page instead of data")
     body = _body(response)
     words, status = told(body), response.status_code
     if status == 403 and body.get("Detail") == "AuthenticationUnsuccessful":
