@@ -92,7 +92,8 @@ class Transport(HTTPAdapter):
             raise lost(title, call, f"had a fault of its own (HTTP {status})")
         if 300 <= status < 400:
             raise lost(title, call, f"answered with a redirect (HTTP {status}), which is not followed")
-        if "html" in response.headers.get("Content-Type", "").lower() and call.expects != "html":
+        is_page = "html" in response.headers.get("Content-Type", "").lower() and bool(response.content)
+        if is_page and call.expects != "html":
             raise lost(title, call, "answered with a web page instead of data")
         return response
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from connector.contract import BillingSystem, PaymentGateway, Sender
 from integrations.gateways.sandbox.adapter import Sandbox
+from integrations.systems.quickbooks.adapter import QuickBooks
 from integrations.systems.xero.adapter import Xero
 
-SYSTEMS: dict[str, type[BillingSystem]] = {"xero": Xero}
+SYSTEMS: dict[str, type[BillingSystem]] = {"quickbooks": QuickBooks, "xero": Xero}
 
 GATEWAYS: dict[str, type[PaymentGateway]] = {"sandbox": Sandbox}
 

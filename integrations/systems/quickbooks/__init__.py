@@ -1,1 +1,1 @@
-"""QuickBooks Online."""
+"""QuickBooks Online: invoices in, links onto them, payments back into the books."""
