@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 
-from connector.domain.money import NotMoney, decimal_to_minor
+from connector.domain.money import LARGEST, NotMoney, decimal_to_minor
 from connector.domain.records import (
     Contact,
     InvoiceState,
@@ -206,9 +206,12 @@ def _minor(value: Decimal | None, currency: str, what: str) -> int:
     if value is None:
         raise Unmappable(f"Xero gave no {what}.")
     try:
-        return decimal_to_minor(value, currency)
+        minor = decimal_to_minor(value, currency)
     except NotMoney as error:
         raise Unmappable(str(error)) from None
+    if abs(minor) > LARGEST:
+        raise Unmappable(f"{value} {currency} is too large an amount.")
+    return minor
 
 
 def to_document(kind: Kind, data: Mapping[str, Any]) -> UpstreamInvoice:
