@@ -65,4 +65,6 @@ class Bound:
 
 def on_conflict_insert(connection: sa.Connection, table: sa.Table) -> Any:
     """INSERT with the ON CONFLICT clause both databases speak, though SQLAlchemy keeps one for each."""
-    return (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
+    # Without it psycopg's results of an INSERT know no rowcount, and callers ask whether a row was written.
+    return insert.execution_options(preserve_rowcount=True)

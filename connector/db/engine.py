@@ -86,7 +86,9 @@ _BIND = sa.text("SELECT set_config('app.merchant', :merchant, true)")
 
 
 def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
-    engine = sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=connections, pool_use_lifo=True)
+    engine = sa.create_engine(
+        url, pool_pre_ping=True, pool_size=10, max_overflow=connections, pool_use_lifo=True, hide_parameters=True
+    )
 
     @event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -105,6 +107,8 @@ def _sqlite(url: sa.URL, connections: int) -> sa.Engine:
         max_overflow=0,
         # The last returned is the next given out, so that few connections hold warm caches.
         pool_use_lifo=True,
+        # Errors are logged, and parameters are people's names, addresses and sealed secrets.
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "connect")

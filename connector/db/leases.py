@@ -1,4 +1,4 @@
-"""OAuth tokens, sealed, and the lease under which one process at a time renews them."""
+"""Leases that let one process at a time do a thing, and the OAuth tokens renewed under one."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ from connector.db.engine import bind_to_merchant
 from connector.db.vault import Vault
 
 _MICROS = 1_000_000
+
+
+def take_lease(connection: sa.Connection, name: str, holder: str, seconds: float) -> bool:
+    """Take a lease within this transaction if nobody holds it; it runs out by itself after `seconds`."""
+    now = clock_micros(connection)
+    until = now + int(seconds * _MICROS)
+    take = on_conflict_insert(connection, t.leases).values(name=name, holder=holder, until=until)
+    free = sa.or_(t.leases.c.until <= now, t.leases.c.holder == holder)
+    take = take.on_conflict_do_update(index_elements=["name"], set_={"holder": holder, "until": until}, where=free)
+    return bool(connection.execute(take).rowcount == 1)
 
 
 def seal_tokens(vault: Vault, connection: str, tokens: TokenSet) -> bytes:
@@ -70,15 +80,7 @@ class SqlTokenStore:
         with self._engine.begin() as writing:
             bind_to_merchant(writing, None)
             shared = self._sharing(writing, connection)
-            name = f"tokens:{min(shared)}"
-            now = clock_micros(writing)
-            until = now + int(seconds * _MICROS)
-            free = sa.or_(t.leases.c.until <= now, t.leases.c.holder == holder)
-            take = on_conflict_insert(writing, t.leases).values(name=name, holder=holder, until=until)
-            take = take.on_conflict_do_update(
-                index_elements=["name"], set_={"holder": holder, "until": until}, where=free
-            )
-            if writing.execute(take).rowcount != 1:
+            if not take_lease(writing, f"tokens:{min(shared)}", holder, seconds):
                 return False
             self._rotation_seen[holder] = self._row(writing, connection).rotation
             return True

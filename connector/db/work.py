@@ -167,6 +167,11 @@ class WorkQueue:
             changes["sent_at"] = item.sent_at
         self._again(item, after, changes)
 
+    def wake_again(self, item: WorkItem) -> None:
+        """The job engine has lost this attempt: begin another at once. Raises Fenced."""
+        self._mine(item)
+        self._again(item, 0.0, {})
+
     def give_up(self, item: WorkItem, why: str) -> None:
         """Dead: a person has to look at it; `why` tells them. Raises Fenced."""
         self._settle(item, {"state": "dead", "finished_at": self._now, "error": why, "failures": item.failures + 1})

@@ -7,10 +7,8 @@ class Work(StrEnum):
     """Kinds of work rows. The value is stored; renaming one is a migration."""
 
     SYNC = "sync"
-    REREAD = "reread"
     INJECT = "inject"
     WITHDRAW = "withdraw"
-    START_CHECKOUT = "start_checkout"
     RECONCILE = "reconcile"
     RELEASE = "release"
     WRITE_BACK = "write_back"
