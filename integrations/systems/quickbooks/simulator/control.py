@@ -133,6 +133,39 @@ def state() -> Response:
     )
 
 
+@blueprint.get("/books.json")
+def books_as_they_stand() -> Response:
+    """Every invoice and payment with its amounts as text, for whoever checks what really stands here."""
+    books = chosen_books()
+    invoices = [
+        {
+            "id": row.doc["Id"],
+            "number": row.doc.get("DocNumber", ""),
+            "currency": row.doc["CurrencyRef"]["value"],
+            "total": str(row.doc["TotalAmt"]),
+            "balance": str(row.doc["Balance"]),
+            "open": row.doc["Balance"] > 0,
+            "sent": url_for("pages.sent", id=row.doc["Id"], realm=books.realm),
+        }
+        for row in books.rows("Invoice")
+    ]
+    payments = [
+        {
+            "id": row.doc["Id"],
+            "amount": str(row.doc["TotalAmt"]),
+            "note": row.doc.get("PrivateNote", ""),
+            "invoices": [
+                link["TxnId"]
+                for line in row.doc.get("Line", [])
+                for link in line.get("LinkedTxn", [])
+                if link["TxnType"] == "Invoice"
+            ],
+        }
+        for row in books.rows("Payment")
+    ]
+    return jsonify(invoices=invoices, payments=payments)
+
+
 @blueprint.get("/journal")
 def journal() -> Response:
     """Every request and commit so far; `?entry=request` or `commit` for one sort."""
