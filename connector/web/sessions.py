@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, cast
 
-from flask import Response, g, request
+from flask import g, request
+from werkzeug.wrappers import Response
 
 from connector.db.installation import SessionRow
 from connector.web.context import wiring
