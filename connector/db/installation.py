@@ -18,7 +18,7 @@ from connector.db.bound import on_conflict_insert
 from connector.db.engine import bind_to_merchant
 from connector.db.reader import Reader
 from connector.db.vault import Vault
-from connector.db.work import WorkItem, WorkQueue
+from connector.db.work import WorkItem, WorkQueue, forget_done, overdue
 from connector.domain.links import OpenedLink, Scope, token_hash
 from connector.errors import Conflict
 
@@ -67,13 +67,25 @@ class Installation:
         """The work of a merchant, or the installation's own."""
         return WorkQueue(self._connection, merchant_id, self.now, self._dispatch)
 
+    def overdue_work(self, before: datetime, limit: int = 500) -> list[WorkItem]:
+        """Pending work of everybody whose time came before a moment, the longest waiting first."""
+        return overdue(self._connection, before, limit)
+
+    def forget_done_work(self, before: datetime, limit: int = 500) -> int:
+        """Delete work done before a moment, at most `limit` rows; how many there were."""
+        return forget_done(self._connection, before, limit)
+
     def first(self, statement: sa.Executable, **values: Any) -> Any:
         """The first row of a page's statement, or None."""
         return self._connection.execute(statement, values).first()
 
-    def reader(self, merchant_id: int) -> Reader:
-        """Go on in the same transaction as the reader of one merchant, once it is known whose a link is."""
-        bind_to_merchant(self._connection, merchant_id)
+    def reader(self, merchant_id: int, *, bound: bool = False) -> Reader:
+        """Go on in the same transaction as the reader of one merchant, once it is known whose a link is.
+
+        `bound`: the statement that found out has bound the transaction to the merchant already.
+        """
+        if not bound:
+            bind_to_merchant(self._connection, merchant_id)
         return Reader(self._connection, merchant_id, self.vault, self.now)
 
     def add_merchant(self, *, company: str, name: str, email: str, password_hash: str) -> tuple[int, int]:
