@@ -40,7 +40,8 @@ def test_the_books_show_invoices_and_payments(seeded: Running) -> None:
         "1300",
     ):
         assert text in page
-    assert "361,278 JPY" in page or " JPY" in page
+    yen = seeded.open_invoice("JPY")
+    assert f"{yen['Balance']:,} JPY" in page
 
 
 def test_the_invoice_as_sent_shows_the_link_to_click(run: Running) -> None:
@@ -62,9 +63,7 @@ def test_a_bookkeeper_edits_pays_voids_and_deletes_by_hand(run: Running) -> None
     assert run.read("Invoice", invoice["Id"])["CustomerMemo"] == {"value": "By hand"}
     paid = requests.post(f"{address}/pay", json={"amount": "1.50", "reference": "cash"}, timeout=5)
     payment = paid.json()["id"]
-    assert (
-        run.read("Invoice", invoice["Id"])["Balance"] == invoice["Balance"] - run.read("Payment", payment)["TotalAmt"]
-    )
+    assert run.read("Invoice", invoice["Id"])["Balance"] == invoice["Balance"] - Decimal("1.50")
     assert "cash" in _get(run, f"/_control/invoices/{invoice['Id']}").text
     refused = requests.post(f"{address}/pay", data={"amount": "99999999"}, timeout=5)
     assert refused.status_code == 400
