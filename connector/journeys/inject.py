@@ -55,9 +55,10 @@ def run(wiring: Wiring, item: WorkItem) -> None:
     connection = _connection(wiring, item)
     if connection.state != "active" or not connection.place_links:
         return
-    system = wiring.system(connection.system)
-    if not system.manifest.capabilities.link_by_api:
+    capabilities = wiring.system(connection.system).manifest.capabilities
+    if capabilities.link == "template":
         _plan_on_themes(wiring, connection)
+    if capabilities.link == "template" or not capabilities.link_by_api:
         return
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
         for remote_id, number in uow.links.unplaced_invoices(connection.id, _PLAN_AT_ONCE):

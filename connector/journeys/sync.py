@@ -59,8 +59,7 @@ def run(wiring: Wiring, item: WorkItem) -> None:
     with wiring.database.unit_of_work(merchant_id) as uow:
         first = {} if connection.first_import_done_at else {"first_import_done_at": uow.now}
         uow.connections.change(connection_id, last_synced_at=uow.now, problem="", **first)
-        by_api = system.manifest.capabilities.link_by_api
-        if connection.place_links and (by_api or first) and (changed or first):
+        if connection.place_links and (changed or first):
             uow.work.add(
                 Work.INJECT, str(connection_id), partition=str(connection_id), payload={"connection": connection_id}
             )

@@ -23,7 +23,7 @@ class Mailbox:
         self._controller = Controller(self, hostname="127.0.0.1", port=port, enable_SMTPUTF8=True)
         self._controller.start()
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep one mail. Called by the SMTP server."""
         message = cast(EmailMessage, message_from_bytes(cast(bytes, envelope.content), policy=default))
         text = message.get_body(("plain",))

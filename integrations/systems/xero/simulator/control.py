@@ -3,7 +3,8 @@
 JSON: POST /_control/faults {"kind", "operation", "times", "seconds"}, /_control/faults/clear, /_control/clock
 {"advance_seconds"}, /_control/webhooks {"url", "secret"}, /_control/webhooks/intent-to-receive,
 /_control/load-recorded (the vendor's OpenAPI document), /_control/lock-date {"tenant", "date"};
-GET /_control/state, /_control/journal. The same addresses take the forms of the pages and then answer 303.
+GET /_control/state, /_control/books.json (every invoice and payment of one organisation), /_control/journal.
+The same addresses take the forms of the pages and then answer 303.
 """
 
 from __future__ import annotations
@@ -115,6 +116,34 @@ def control_blueprint(books: Books, faults: Faults, webhooks: Webhooks) -> Bluep
     @control.get("/state")
     def read_state() -> Response:
         return _json(state())
+
+    @control.get("/books.json")
+    def books_as_they_stand() -> Response:
+        org = chosen(books)
+        invoices = [
+            {
+                "id": doc["id"],
+                "number": doc["number"],
+                "currency": doc["currency"],
+                "total": minor_to_text(doc["total"], doc["currency"]),
+                "balance": minor_to_text(doc["amount_due"], doc["currency"]),
+                "open": doc["status"] == "AUTHORISED" and doc["amount_due"] > 0,
+                "theme": doc.get("theme", ""),
+                "sent": url_for("pages.sent", invoice_id=doc["id"]),
+            }
+            for doc in org.all(INVOICE)
+        ]
+        payments = [
+            {
+                "id": doc["id"],
+                "amount": minor_to_text(doc["amount"], doc["currency"]),
+                "note": doc["reference"],
+                "invoices": [doc["target"]],
+                "reversed": doc["status"] == "DELETED",
+            }
+            for doc in org.all(PAYMENT)
+        ]
+        return _json({"invoices": invoices, "payments": payments})
 
     @control.get("/journal")
     def read_journal() -> Response:

@@ -1,0 +1,86 @@
+"""What the serve, worker and sync commands do."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from time import monotonic
+
+import structlog
+import waitress
+
+from connector import app as roof
+from connector.config import Settings
+from connector.contract import TryAgain
+from connector.db.work import WorkItem
+from connector.domain.work import Work
+from connector.jobs.engine import Engine, prepare_database
+from connector.journeys import sync
+
+_THREADS = 16
+_log = structlog.get_logger("duebridge.serving")
+
+
+def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
+    """Serve until SIGTERM or SIGINT. `embedded`: bring the database up to date and run the worker here as well."""
+    if embedded:
+        prepare_database(settings.database_url)
+    wiring = roof.wire(settings)
+    app = roof.create_app(wiring)
+    engine = Engine(wiring, roof.HANDLERS) if embedded else None
+    server = waitress.create_server(
+        app, host=host, port=port, threads=_THREADS, ident=None, clear_untrusted_proxy_headers=True
+    )
+
+    def stop(*_: object) -> None:
+        threading.Thread(target=server.close, daemon=True).start()
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, stop)
+    if engine is not None:
+        engine.start()
+    _log.info("serving", host=host, port=port, embedded=embedded)
+    try:
+        server.run()
+    finally:
+        if engine is not None:
+            engine.stop()
+
+
+def work(settings: Settings) -> None:
+    """Do background work until SIGTERM or SIGINT; what is under way is finished first."""
+    wiring = roof.wire(settings)
+    engine = Engine(wiring, roof.HANDLERS)
+    told = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: told.set())
+    engine.start()
+    told.wait()
+    engine.stop()
+
+
+def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tuple[str, ...]) -> Iterator[str]:
+    """Read a connection to its end without the job engine; a line a turn."""
+    wiring = roof.wire(settings, dispatch=lambda connection, item, delay: None)
+    item = WorkItem(
+        id=f"command:{connection_id}",
+        kind=Work.SYNC,
+        merchant=merchant_id,
+        partition=str(connection_id),
+        attempt=1,
+        failures=0,
+        asked=1,
+        payload={"connection": connection_id, "kinds": list(kinds)},
+        sent_at=None,
+        correlation="",
+    )
+    began = monotonic()
+    while True:
+        try:
+            sync.run(wiring, item)
+            yield f"Everything is read, after {monotonic() - began:.1f} s."
+            return
+        except TryAgain as more:
+            threading.Event().wait(more.after)
+            yield f"Still reading, after {monotonic() - began:.1f} s."
