@@ -44,8 +44,8 @@ def load_examples(books: Books, spec: dict[str, Any]) -> dict[str, int]:
                 books.put(f"{kind}:{tenant}", doc["id"], doc)
                 loaded[kind] = loaded.get(kind, 0) + 1
                 _put_contact(books, tenant, example.get("Contact"))
-    if not loaded:
-        raise ValueError("no examples were found; send the vendor's OpenAPI document as JSON")
+        if not loaded:
+            raise ValueError("no examples were found; send the vendor's OpenAPI document as JSON")
     return loaded
 
 

@@ -6,7 +6,7 @@ import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -18,6 +18,7 @@ from integrations.systems.xero.simulator.problems import Refused, bad_query
 
 _WIRE_DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/", re.ASCII)
 _PLAIN_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,15}(?:\.\d{1,15})?", re.ASCII)
 _MODIFIED = re.compile(r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}(?:\.\d{1,7})?(?:Z|[+-]\d{2}:\d{2})?)?", re.ASCII)
 
 
@@ -86,10 +87,9 @@ def read_number(value: object, field: str) -> Decimal:
     """An exact number of a request, sent as a JSON number or a numeric string. Raises Refused."""
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise Refused(f"{field} must be a number")
-    try:
-        parsed = Decimal(value)
-    except InvalidOperation:
-        raise Refused(f"{field} must be a number") from None
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise Refused(f"{field} must be a number")
+    parsed = Decimal(value)
     if not parsed.is_finite() or abs(parsed) >= Decimal(10) ** 12:
         raise Refused(f"{field} is out of range")
     return parsed
