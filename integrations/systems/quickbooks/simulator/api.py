@@ -99,7 +99,17 @@ def exchange_rate(realm: str) -> Response:
 def read(realm: str, name: str, id: str) -> Response:
     """One document by id."""
     books = upstream().books[realm]
-    return _answer(books, lambda: {_entity(name): operations.read(books, _entity(name), id).raw})
+
+    def answer() -> Document:
+        entity = _entity(name)
+        row = operations.read(books, entity, id)
+        asked = "invoiceLink" in request.args.get("include", "").split(",")
+        if entity == "Invoice" and asked and books.settings.own_payments and "BillEmail" in row.doc:
+            link = f"{upstream().public_url}/sent/{id}?realm={realm}"
+            return {entity: {**row.doc, "InvoiceLink": link}}
+        return {entity: row.raw}
+
+    return _answer(books, answer)
 
 
 @blueprint.get("/<name>/<id>/pdf")

@@ -31,6 +31,7 @@ class QuickBooksSettings:
     `reuse_revokes`: a refresh token used after its death takes the whole connection with it.
     `replay_faults`: a repeated requestid replays refusals too, as the vendor's wording says, not only successes.
     `redirect_uris`: the registered addresses; none means any loopback address, as a developer's own app registers.
+    `own_payments`: the company takes payments through Intuit, so its invoices have an InvoiceLink when asked for it.
     `closing_date`: books up to this day are closed to the API.
     """
 
@@ -57,6 +58,7 @@ class QuickBooksSettings:
     replay_faults: bool = True
     closing_date: date | None = None
     custom_transaction_numbers: bool = False
+    own_payments: bool = False
     webhook_style: WebhookStyle = "cloudevents"
     webhook_gather_seconds: float = 0.05
     webhook_answer_limit: float = 3.0

@@ -267,3 +267,12 @@ def test_refund_receipts_need_the_account_the_money_leaves(run: Running) -> None
     body = _new_invoice(DepositToAccountRef={"value": "35"}, PaymentRefNum="re_1")
     assert run.post("refundreceipt", body).status_code == 200
     assert run.query("select * from RefundReceipt where PaymentRefNum = 're_1'")["RefundReceipt"]
+
+
+def test_intuits_own_pay_link_comes_only_when_asked_for_and_in_use(seeded: Running) -> None:
+    assert "InvoiceLink" not in seeded.get("invoice/1", include="invoiceLink").json()["Invoice"]
+    with running(own_payments=True) as run:
+        invoice = next(doc for doc in run.query("select * from Invoice")["Invoice"] if "BillEmail" in doc)
+        assert "InvoiceLink" not in run.read("Invoice", invoice["Id"])
+        asked = run.get(f"invoice/{invoice['Id']}", include="invoiceLink").json()["Invoice"]
+        assert asked["InvoiceLink"].startswith("http")
