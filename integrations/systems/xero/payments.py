@@ -49,7 +49,7 @@ def record(client: Client, intent: PaymentIntent, base_currency: str) -> RemoteP
     invoice_id, amount = _only_allocation(intent)
     if not intent.deposit_account:
         raise Refused("Choose the Xero account payments are deposited to, then try again.", "deposit_account")
-    if base_currency and intent.currency != base_currency:
+    if intent.currency != base_currency:
         _require_account_currency(client, intent)
     payment = {
         "Invoice": {"InvoiceID": invoice_id},
