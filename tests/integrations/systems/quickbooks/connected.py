@@ -126,9 +126,7 @@ def connected(folder: Path | None = None, **settings: Any) -> Iterator[Connected
 
     with serve_at(build) as server:
         system = QuickBooks(config_for(server.url), MemoryLimiter())
-        grant = system.exchange(
-            redirect_uri=REDIRECT, answer=consent(server.url, system), code_verifier="v" * 43
-        )
+        grant = system.exchange(redirect_uri=REDIRECT, answer=consent(server.url, system), code_verifier="v" * 43)
         yield Connected(server.url, system, grant, [grant.tokens])
 
 
