@@ -29,6 +29,7 @@ OFFENCES = {
     "Domain, contract and errors stand on the standard library alone": ("connector/domain", "import babel"),
     "Journeys, reading, storage and mail do not know the web framework": ("connector/journeys", "import flask"),
     "Only the background engine knows DBOS": ("portal", "import dbos"),
+    "The demonstration uses the product through its public doors only": ("connector/demo", "import connector.journeys"),
 }
 
 
