@@ -5,6 +5,7 @@ Nothing of its object layer is used: saving one of its objects rewrites two doze
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -131,17 +132,21 @@ class Client:
         entity: str,
         body: Mapping[str, Any],
         *,
-        request_id: str,
+        request_id: str = "",
         params: Mapping[str, str] | None = None,
     ) -> dict[str, Any]:
-        """Create or change one record; `request_id` makes Intuit replay its first answer to a repetition."""
+        """Create or change one record.
+
+        `request_id` makes Intuit replay its first answer to a repetition, a refusal too. Changes go without: there the
+        SyncToken sees to it that nothing happens twice, and a refusal whose cause is removed must not come back.
+        """
         with self._call(f"{entity.lower()}.{operation}", writes=True):
             return self._only(
                 self._run(
                     self._quickbooks.update_object,
                     entity,
                     _encoder.encode(body).decode(),
-                    request_id=request_id,
+                    request_id=request_id or uuid.uuid4().hex,
                     params=dict(params or {}),
                 ),
                 entity,

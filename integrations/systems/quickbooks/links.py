@@ -6,7 +6,6 @@ The memo may have 1,000 characters in all (developer.intuit.com, Invoice); the m
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 from connector.contract import Gone, LinkSpot, LinkState, PlacedLink, Refused, Stale
@@ -128,9 +127,7 @@ def _written(client: Client, spot: LinkSpot, raw: dict[str, Any], memo: str, wan
     if wanted == memo:
         return PlacedLink(WHERE, before, token, False)
     body = {"Id": spot.remote_id, "SyncToken": token, "sparse": True, "CustomerMemo": {"value": wanted}}
-    # The same change to the same version is the same request, however often it is sent.
-    request_id = hashlib.sha256(f"memo\0{spot.remote_id}\0{token}\0{wanted}".encode()).hexdigest()[:32]
-    answer = client.write("update", "Invoice", body, request_id=request_id)
+    answer = client.write("update", "Invoice", body)
     if _ours(_memo(answer), spot) != _ours(wanted, spot):
         raise Refused("QuickBooks did not keep the message as we wrote it.", "memo_changed")
     return PlacedLink(WHERE, before, str(answer.get("SyncToken") or ""), True)

@@ -133,6 +133,8 @@ def deleted_document(kind: Kind, remote_id: str, updated_at: datetime | None) ->
 def customer(given: Customer, home_currency: str) -> UpstreamCustomer:
     """Map one customer. Raises Unmappable."""
     name = given.DisplayName or given.FullyQualifiedName or given.CompanyName or ""
+    if given.status == DELETED and not name:
+        name = f"Customer {given.Id} (deleted)"
     email = (given.PrimaryEmailAddr.Address if given.PrimaryEmailAddr else None) or ""
     phones = [phone.FreeFormNumber for phone in (given.PrimaryPhone, given.Mobile) if phone and phone.FreeFormNumber]
     phone = phones[0] if phones else ""

@@ -7,7 +7,6 @@ Source: developer.intuit.com, Payment.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import timedelta
 from decimal import Decimal
@@ -146,14 +145,12 @@ def _carries(row: dict[str, Any], key: str) -> bool:
 
 
 def _void(client: Client, remote_id: str, version: str) -> None:
-    request_id = hashlib.sha256(f"void\0{remote_id}\0{version}".encode()).hexdigest()[:32]
     body: dict[str, Any] = {"Id": remote_id, "SyncToken": version}
     try:
         client.write(
             "void",
             "Payment",
             {**body, "sparse": True},
-            request_id=request_id,
             params={"operation": "update", "include": "void"},
         )
     except Refused as refusal:
@@ -167,4 +164,4 @@ def _void(client: Client, remote_id: str, version: str) -> None:
             raise Gone(refusal.why) from refusal
         if refusal.code not in _NOT_SUPPORTED:
             raise
-        client.write("delete", "Payment", body, request_id=request_id[::-1], params={"operation": "delete"})
+        client.write("delete", "Payment", body, params={"operation": "delete"})

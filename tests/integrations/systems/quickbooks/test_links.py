@@ -177,6 +177,8 @@ def test_closed_books_refuse_with_words(upstream: Connected) -> None:
     upstream.control("closing-date", date="2030-01-01")
     with pytest.raises(Refused, match="closing date"):
         upstream.system.place_link(upstream.access, _spot(remote_id))
+    upstream.control("closing-date", date="")
+    assert upstream.system.place_link(upstream.access, _spot(remote_id)).changed
 
 
 @pytest.mark.parametrize("kind", ["drop_after_commit", "error_after_commit", "truncated_json"])

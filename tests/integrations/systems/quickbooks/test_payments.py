@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import responses
+from requests import PreparedRequest
 
 from connector.contract import Answer, PaymentIntent, Refused, TryAgain, Unclear
-from connector.domain.records import InvoiceState, UpstreamInvoice
+from connector.domain.records import InvoiceState, RemotePayment, UpstreamInvoice
 from integrations.systems.quickbooks.mapping import invoice
 from integrations.systems.quickbooks.payments import body_of, note_of, reference_of
+from tests.integrations.systems.quickbooks.canned import BOOKS, access, fault, system
 from tests.integrations.systems.quickbooks.connected import Connected
 
 KEY = "0123456789abcdef0123456789abcdef"
@@ -227,6 +232,23 @@ def test_a_payment_in_a_bank_deposit_says_what_to_do(upstream: Connected) -> Non
     upstream.control(f"payments/{made.remote_id}/deposit")
     with pytest.raises(Refused, match="part of a bank deposit"):
         upstream.system.reverse_payment(upstream.access, made)
+    assert not upstream.raw("Payment", made.remote_id)["PrivateNote"].startswith("Voided")
+
+
+def test_a_void_that_is_not_supported_becomes_a_deletion() -> None:
+    sent: list[dict[str, list[str]]] = []
+
+    def answer(request: PreparedRequest) -> tuple[int, dict[str, str], str]:
+        sent.append(parse_qs(urlsplit(str(request.url)).query))
+        if "include" in sent[-1]:
+            return 400, {}, json.dumps(fault("500", "Unsupported Operation"))
+        return 200, {}, json.dumps({"Payment": {"Id": "7", "status": "Deleted"}})
+
+    with responses.RequestsMock() as books:
+        books.add_callback("POST", f"{BOOKS}/payment", answer)
+        system().reverse_payment(access(), RemotePayment("7", 100, "USD", False, "0", ()))
+    assert [each.get("operation") for each in sent] == [["update"], ["delete"]]
+    assert sent[0]["requestid"] != sent[1]["requestid"]
 
 
 def test_refusals_come_with_words_and_book_nothing(upstream: Connected) -> None:
