@@ -14,6 +14,25 @@ from integrations.systems.xero.simulator.books import Organisation
 from integrations.systems.xero.simulator.config import XeroConfig
 from integrations.systems.xero.simulator.problems import Refused, bad_body, validation
 
+_OBJECTS = {"Contact", "Invoice", "CreditNote", "Overpayment", "Prepayment", "Account", "BankAccount"}
+_LISTS = {
+    "Allocations",
+    "BankTransactions",
+    "BatchPayments",
+    "ContactPersons",
+    "Contacts",
+    "CreditNotes",
+    "HistoryRecords",
+    "Invoices",
+    "LineItems",
+    "PaymentServices",
+    "Payments",
+    "Quotes",
+    "RepeatingInvoices",
+}
+_UNREAD = {"Addresses", "Attachments", "Balances", "BrandingTheme", "ContactGroups", "Overpayments", "PaymentTerms"}
+_UNREAD |= {"Phones", "Prepayments", "Schedule", "Tracking", "ValidationErrors", "Warnings", "BatchPayment", "Item"}
+
 
 @dataclass(frozen=True)
 class Call:
@@ -44,14 +63,12 @@ class Call:
             raise bad_body("The request body is not valid JSON") from None
         if not isinstance(parsed, dict):
             raise bad_body("The request body must be a JSON object")
-        return parsed
+        return _shaped(parsed)
 
     def elements(self, name: str) -> list[dict[str, Any]]:
         """The list a write carries under `name`; a bare object counts as a list of one, as Xero reads it."""
         parsed = self.document()
-        sent = parsed.get(name, [parsed])
-        if not isinstance(sent, list) or not all(isinstance(item, dict) for item in sent):
-            raise bad_body(f"{name} must be a list of objects")
+        sent: list[dict[str, Any]] = parsed.get(name, [parsed])
         if not sent:
             raise bad_body(f"{name} must not be empty")
         return sent
@@ -80,6 +97,29 @@ class Call:
         if refused and self.args.get("summarizeErrors", "true").lower() != "false":
             raise validation(refused)
         return shown
+
+
+def _shaped(sent: dict[str, Any]) -> dict[str, Any]:
+    """The object without nulls, which count as not sent. Raises the 400 where a field is of another shape than its
+    name says: an object, a list of objects, or a plain value.
+    """
+    shaped: dict[str, Any] = {}
+    for name, value in sent.items():
+        if value is None:
+            continue
+        if name in _LISTS:
+            if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+                raise bad_body(f"{name} must be a list of objects")
+            shaped[name] = [_shaped(item) for item in value]
+        elif name in _OBJECTS:
+            if not isinstance(value, dict):
+                raise bad_body(f"{name} must be an object")
+            shaped[name] = _shaped(value)
+        elif name in _UNREAD or not isinstance(value, dict | list):
+            shaped[name] = value
+        else:
+            raise bad_body(f"{name} must be a plain value")
+    return shaped
 
 
 def refused_element(item: dict[str, Any], refusal: Refused) -> dict[str, Any]:

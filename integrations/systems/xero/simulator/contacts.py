@@ -150,8 +150,13 @@ def list_contacts(call: Call) -> dict[str, Any]:
 
 
 def read_contact(call: Call, contact_id: str) -> dict[str, Any]:
-    """GET /Contacts/{id}."""
-    return {"Contacts": [show_contact(call.org, call.org.require(CONTACT, contact_id), balances=True)]}
+    """GET /Contacts/{id or contact number}."""
+    org = call.org
+    doc = org.get(CONTACT, contact_id)
+    if doc is None:
+        numbered = (other["id"] for other in org.all(CONTACT) if other.get("number") == contact_id)
+        doc = org.require(CONTACT, next(numbered, ""))
+    return {"Contacts": [show_contact(org, doc, balances=True)]}
 
 
 def save_contacts(call: Call, contact_id: str = "") -> dict[str, Any]:
@@ -207,7 +212,8 @@ def contact_for(org: Organisation, sent: object) -> Document:
         if existing is None:
             raise Refused("The contact could not be found")
     elif sent.get("Name"):
-        existing = next((dict(doc) for doc in org.all(CONTACT) if doc["name"] == sent["Name"]), None)
+        named = (doc["id"] for doc in org.all(CONTACT) if doc["name"] == sent["Name"])
+        existing = org.get(CONTACT, next(named, ""))
     others = {key for key in sent if key not in ("ContactID", "Name", "HasAttachments", "HasValidationErrors")}
     if existing is not None and not others:
         return existing

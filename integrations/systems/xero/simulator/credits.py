@@ -102,7 +102,8 @@ def find_credit(org: Organisation, sort: Sort, reference: str) -> Document:
     """By id, credit notes also by number. NotThere otherwise."""
     doc = org.get(sort.kind, reference)
     if doc is None and sort is CREDIT_NOTES and reference:
-        doc = next((dict(other) for other in org.all(sort.kind) if other.get("number") == reference), None)
+        named = (other["id"] for other in org.all(sort.kind) if other.get("number") == reference)
+        doc = org.get(sort.kind, next(named, ""))
     if doc is None:
         raise NotThere
     return doc

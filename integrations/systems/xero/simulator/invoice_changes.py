@@ -147,6 +147,8 @@ def _apply(org: Organisation, doc: Document, sent: dict[str, Any]) -> None:
     if sent.get("LineItems"):
         rates = org.profile["tax_rates"]
         doc["lines"] = read_lines(sent["LineItems"], doc["currency"], doc["amount_types"], rates, doc["lines"])
+        if add_up(doc["lines"], doc["amount_types"]).total < 0:
+            raise Refused("The document total must not be negative")
 
 
 def _check_number(org: Organisation, doc: Document) -> None:
@@ -171,10 +173,10 @@ def settle(doc: Document) -> None:
     doc["amount_due"] = doc["total"] - doc["amount_paid"] - doc["amount_credited"]
     if doc["status"] in ("VOIDED", "DELETED"):
         doc["amount_due"] = 0
-    elif doc["status"] == "AUTHORISED" and doc["amount_due"] == 0 and part_paid(doc):
+    elif doc["status"] == "AUTHORISED" and doc["amount_due"] == 0:
         doc["status"] = "PAID"
         dates = [item["date"] for item in (*doc["payments"], *doc["allocations"])]
-        doc["fully_paid_on"] = max(dates)
+        doc["fully_paid_on"] = max(dates, default=doc["date"])
     elif doc["status"] == "PAID" and doc["amount_due"] > 0:
         doc["status"] = "AUTHORISED"
         doc.pop("fully_paid_on", None)

@@ -91,7 +91,8 @@ def find_invoice(org: Organisation, reference: str) -> Document:
     """By id, or by number as the API also allows. NotThere otherwise."""
     doc = org.get(INVOICE, reference)
     if doc is None:
-        doc = next((dict(other) for other in org.all(INVOICE) if reference and other["number"] == reference), None)
+        named = (other["id"] for other in org.all(INVOICE) if reference and other["number"] == reference)
+        doc = org.get(INVOICE, next(named, ""))
     if doc is None:
         raise NotThere
     return doc

@@ -55,9 +55,11 @@ def _read_line(
     quantity = read_number(sent.get("Quantity", line.get("quantity", 1)), "Quantity")
     unit = sent.get("UnitAmount", line.get("unit"))
     discount = sent.get("DiscountRate", line.get("discount_rate"))
-    if unit is None and sent.get("LineAmount") is not None:
-        unit = str(read_number(sent["LineAmount"], "LineAmount") / quantity) if quantity else "0"
-    price = read_number(0 if unit is None else unit, "UnitAmount").quantize(Decimal("0.0001"), ROUND_HALF_UP)
+    if unit is not None:
+        exact = read_number(unit, "UnitAmount")
+    else:
+        exact = read_number(sent.get("LineAmount", 0), "LineAmount") / (quantity or 1)
+    price = read_number(exact, "UnitAmount").quantize(Decimal("0.0001"), ROUND_HALF_UP)
     share = Decimal(1) - read_number(discount, "DiscountRate") / 100 if discount is not None else Decimal(1)
     line["amount"] = rounded(quantity * price * share, currency)
     if sent.get("LineAmount") is not None and read_amount(sent["LineAmount"], "LineAmount", currency) != line["amount"]:

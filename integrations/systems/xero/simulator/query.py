@@ -19,6 +19,7 @@ _TOKEN = re.compile(
     r"""|(?P<name>[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*))""",
     re.ASCII,
 )
+_DEEPEST = 50
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "=": operator.eq,
@@ -80,6 +81,8 @@ class _Parser:
         self._tokens: list[tuple[str, str]] = []
         at = 0
         text = text.strip()
+        if text.count("(") > _DEEPEST:
+            raise bad_query("The where filter is nested too deeply")
         while at < len(text):
             found = _TOKEN.match(text, at)
             if found is None or found.lastgroup is None:

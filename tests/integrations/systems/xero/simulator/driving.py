@@ -190,22 +190,23 @@ class App:
             "Reference": reference,
         }
 
-    def sdk(self, session: requests.Session | None = None) -> AccountingApi:
-        """The vendor's client, talking to the simulator through a requests session."""
-        return AccountingApi(self._client(session), base_url=f"{self.xero.url}/api.xro/2.0")
+    def sdk(self, *, own_transport: bool = False) -> AccountingApi:
+        """The vendor's client, talking to the simulator through a requests session or its own transport."""
+        return AccountingApi(self._client(own_transport), base_url=f"{self.xero.url}/api.xro/2.0")
 
     def identity(self) -> IdentityApi:
         """The vendor's client for connections."""
-        return IdentityApi(self._client(None), base_url=self.xero.url)
+        return IdentityApi(self._client(False), base_url=self.xero.url)
 
-    def _client(self, session: requests.Session | None) -> ApiClient:
+    def _client(self, own_transport: bool) -> ApiClient:
         configuration = Configuration()
         configuration.oauth2_token = OAuth2Token(client_id=CLIENT[0], client_secret=CLIENT[1])
         known = {name: self.tokens[name] for name in ("access_token", "refresh_token", "expires_in", "token_type")}
         held = {**known, "scope": self.tokens["scope"].split(), "expires_at": self.xero.clock.time() + 1_800}
         client = ApiClient(configuration, pool_threads=1)
         client.oauth2_token_getter(lambda: held)
-        client.rest_client = RequestsTransport(session or requests.Session())
+        if not own_transport:
+            client.rest_client = RequestsTransport(requests.Session())
         return client
 
 

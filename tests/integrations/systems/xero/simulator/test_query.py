@@ -76,6 +76,7 @@ def test_false(where: str) -> None:
         ("Date>DateTime(2026,13,1)", "DateTime"),
         ("Date>DateTime(2026)", "DateTime"),
         ("Contact.Name.Contains(5)", "A text in quotes"),
+        ("(" * 100_000, "nested too deeply"),
     ],
 )
 def test_what_cannot_be_read(where: str, message: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -158,3 +159,20 @@ def test_creating_voiding_and_linking_an_invoice(app: App) -> None:
     voided = sdk.update_invoice(app.tenant, made.invoice_id, Invoices(invoices=[Invoice(status="VOIDED")])).invoices[0]
     assert voided.status == "VOIDED"
     assert sdk.get_online_invoice(app.tenant, app.open_invoice()["InvoiceID"]).online_invoices[0].online_invoice_url
+
+
+def test_with_the_sdks_own_transport(app: App, tmp_path: Path) -> None:
+    sdk = app.sdk(own_transport=True)
+    sdk.api_client.configuration.temp_folder_path = str(tmp_path)
+    assert len(sdk.get_invoices(app.tenant, page=1, page_size=50).invoices) == 50
+    invoice = app.open_invoice()
+    made = sdk.create_payments(app.tenant, _payment(app, invoice["InvoiceID"], "1.00", "pay_1")).payments[0]
+    assert made.invoice.amount_paid == 1
+    pdf = Path(sdk.get_invoice_as_pdf(app.tenant, invoice["InvoiceID"]))
+    assert pdf.read_bytes().startswith(b"%PDF-")
+    # This transport waits for Retry-After by itself and asks again: nobody above it learns of the limit.
+    app.xero.faults.arm("throttle", "organisation.read", seconds=1)
+    assert sdk.get_organisations(app.tenant).organisations
+    asked = [line for line in app.xero.journal.entries("request") if line["operation"] == "organisation.read"]
+    assert [line["status"] for line in asked] == [429, 200]
+    sdk.api_client.rest_client.pool_manager.clear()

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from tests.integrations.systems.xero.simulator.conftest import Start
 from tests.integrations.systems.xero.simulator.driving import App, Running
 
 KEY = "webhook-key-of-the-test"
@@ -187,6 +189,16 @@ def test_again_at_once_then_every_quarter_of_an_hour_then_disabled(app: App, rec
     assert app.xero.control("webhooks/intent-to-receive", {})["status"] == "ok"
     _wait(lambda: len(receiver.events()) == 1)
     _wait(lambda: webhooks.waiting() == 0)
+
+
+def test_events_wait_for_a_target_and_survive_a_restart(start: Start, tmp_path: Path, receiver: Receiver) -> None:
+    app = start(path=tmp_path / "xero.sqlite").connect()
+    app.write("PUT", "Payments", {"Payments": [app.payment(app.open_invoice(), "1.00")]})
+    assert app.xero.webhooks.waiting() == 1
+    again = start(path=tmp_path / "xero.sqlite")
+    assert _subscribe(again, receiver)["status"] == "ok"
+    _wait(lambda: len(receiver.events()) == 1)
+    _wait(lambda: again.webhooks.waiting() == 0)
 
 
 def test_twice_on_request(app: App, receiver: Receiver) -> None:
