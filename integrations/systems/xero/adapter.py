@@ -35,7 +35,7 @@ from connector.manifest import AdapterConfig, Manifest
 from integrations import oauth
 from integrations.http import Session
 from integrations.systems.xero import links, payments, reading, surveying, webhooks
-from integrations.systems.xero.client import Client
+from integrations.systems.xero.client import Client, day_limit
 from integrations.systems.xero.grants import Grants
 from integrations.systems.xero.manifest import MANIFEST, PARTNER_OPTION, PARTNER_SCOPE
 from integrations.systems.xero.mapping import to_accounts, to_document
@@ -56,6 +56,7 @@ class Xero:
     manifest: Manifest = MANIFEST
 
     def __init__(self, config: AdapterConfig, limiter: Limiter) -> None:
+        day_limit(config)
         self.manifest = manifest_for(config)
         self._config = config
         self._limiter = limiter

@@ -51,6 +51,14 @@ def idempotency_key(tenant: str, *parts: str) -> str:
     return hashlib.sha256("\n".join((tenant, *parts)).encode()).hexdigest()
 
 
+def day_limit(config: AdapterConfig) -> int:
+    """The calls a day Xero allows for one organisation. Raises ValueError for what is no number."""
+    text = config.options.get(DAY_LIMIT_OPTION) or "1000"
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError("DUEBRIDGE_XERO_DAY_LIMIT must be a whole number, for example 5000.")
+    return int(text)
+
+
 class Client:
     """Xero for one connection."""
 
@@ -60,7 +68,7 @@ class Client:
         self._access = access
         self._base_url = config.endpoints["api"]
         self._api = accounting_api(session, self._base_url, access, judge)
-        self._day_limit = int(config.options.get(DAY_LIMIT_OPTION) or 1000)
+        self._day_limit = day_limit(config)
 
     @property
     def tenant(self) -> str:
@@ -178,7 +186,7 @@ class Client:
         )
 
     def _spare_the_rest(self) -> None:
-        wait = self._limiter.reserve(self._spare_key, limit=100_000, period=1.0, burst=100_000)
+        wait = self._limiter.reserve(self._spare_key, limit=100_000, period=1.0, burst=1_000)
         if wait > PAGE_PATIENCE:
             raise TryAgain("Xero's calls for today are nearly used up; the rest is kept for payments.", wait)
         time.sleep(wait)

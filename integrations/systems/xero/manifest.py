@@ -60,7 +60,7 @@ MANIFEST = Manifest(
     webhooks=WebhookScheme(signature_header="x-xero-signature", answer_within=5.0, accepted=200, rejected=401),
     # The day's limit (1,000 or 5,000 by the app's tier) is kept by the X-DayLimit-Remaining header, not by counting.
     limits=(
-        RateLimit(limit=60, period=60.0, burst=4, in_flight=5, scope="connection"),
+        RateLimit(limit=60, period=60.0, burst=15, in_flight=5, scope="connection"),
         RateLimit(limit=10_000, period=60.0, burst=400, scope="app"),
     ),
     page_size=1000,

@@ -43,6 +43,12 @@ def test_the_manifest_declares_what_journeys_rely_on() -> None:
     assert all(url.startswith("https://") for url in MANIFEST.endpoints.values())
 
 
+@pytest.mark.parametrize("text", ["many", "-1", "5.000", "٥"])
+def test_a_day_limit_that_is_no_number_is_told_at_the_start(text: str) -> None:
+    with pytest.raises(ValueError, match="DUEBRIDGE_XERO_DAY_LIMIT must be a whole number"):
+        Xero(config_for(BASE, day_limit=text), MemoryLimiter())
+
+
 def test_an_invoice_read_alone_is_the_one_the_page_has(upstream: Connected) -> None:
     access = upstream.access()
     page = upstream.xero.page(access, Kind.INVOICE, upstream.xero.first_cursor(access, Kind.INVOICE, None))
