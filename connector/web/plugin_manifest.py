@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from flask import Blueprint, Response, jsonify
+
 from connector import __version__
 from connector.manifest import Manifest
 
@@ -25,6 +27,17 @@ def document(manifests: Sequence[Manifest]) -> dict[str, Any]:
         "systems": by_role["system"],
         "gateways": by_role["gateway"],
     }
+
+
+def serve(manifests: Sequence[Manifest]) -> Blueprint:
+    """The document at /manifest.json."""
+    blueprint = Blueprint("plugin_manifest", __name__)
+
+    @blueprint.get("/manifest.json")
+    def plugin_manifest() -> Response:
+        return jsonify(document(manifests))
+
+    return blueprint
 
 
 def _adapter(manifest: Manifest) -> dict[str, Any]:

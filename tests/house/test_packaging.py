@@ -39,8 +39,10 @@ def test_the_wheel_holds_the_four_packages_alone(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     tops = {name.split("/", 1)[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == set(PACKAGES)
+    assert {top for top in tops if not top.endswith((".dist-info", ".data"))} == set(PACKAGES)
     assert len([top for top in tops if top.endswith(".dist-info")]) == 1
+    (manifest,) = [name for name in names if ".data/" in name]
+    assert manifest.endswith(".data/data/share/duebridge/manifest.json")
     expected = {path.as_posix() for path in files() if path.parts[0] in PACKAGES}
     assert expected <= set(names), "templates, pictures and migrations travel with the code"
     assert not [name for name in names if name.endswith((".db", ".pyc", ".sqlite"))]
