@@ -133,6 +133,7 @@ _add("POST", "Quotes/<quote_id>", "quote.update", _INVOICES, quotes.save_quotes)
 _collection(
     "RepeatingInvoices", "repeating_invoice", _INVOICES, "repeating_id", quotes.list_repeating, quotes.read_repeating
 )
+_add("PUT", "RepeatingInvoices", "repeating_invoice.create", _INVOICES, quotes.save_repeating)
 _add("POST", "RepeatingInvoices", "repeating_invoice.update", _INVOICES, quotes.save_repeating)
 _add("POST", "RepeatingInvoices/<repeating_id>", "repeating_invoice.update", _INVOICES, quotes.save_repeating)
 

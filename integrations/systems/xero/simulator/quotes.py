@@ -16,7 +16,7 @@ from integrations.systems.xero.simulator.listing import day, moment, select
 from integrations.systems.xero.simulator.pdf import pdf_response
 from integrations.systems.xero.simulator.problems import Refused
 from integrations.systems.xero.simulator.query import Guid, Row
-from integrations.systems.xero.simulator.wire import amount, day_stamp, day_text, number, read_day, stamp
+from integrations.systems.xero.simulator.wire import amount, day_stamp, day_text, number, read_day, read_number, stamp
 
 _NEXT = {
     "DRAFT": ("DRAFT", "SENT", "DELETED"),
@@ -25,6 +25,7 @@ _NEXT = {
     "DECLINED": ("DECLINED", "SENT", "DRAFT", "DELETED"),
     "INVOICED": ("INVOICED", "SENT", "DELETED"),
 }
+_DUE_TYPES = ("DAYSAFTERBILLDATE", "DAYSAFTERBILLMONTH", "OFCURRENTMONTH", "OFFOLLOWINGMONTH")
 _REPEATING_NEXT = {"DRAFT": ("DRAFT", "AUTHORISED", "DELETED"), "AUTHORISED": ("AUTHORISED", "DRAFT", "DELETED")}
 
 
@@ -188,10 +189,10 @@ def show_repeating(org: Organisation, doc: Document) -> dict[str, Any]:
     currency = doc["currency"]
     return {
         "Schedule": {
-            "Period": 1,
-            "Unit": "MONTHLY",
-            "DueDate": 30,
-            "DueDateType": "DAYSAFTERBILLDATE",
+            "Period": doc.get("period", 1),
+            "Unit": doc.get("unit", "MONTHLY"),
+            "DueDate": doc.get("due_day", 30),
+            "DueDateType": doc.get("due_type", "DAYSAFTERBILLDATE"),
             "StartDate": day_stamp(doc["starts"]),
             "NextScheduledDate": day_stamp(doc["next"]),
         },
@@ -217,11 +218,14 @@ def show_repeating(org: Organisation, doc: Document) -> dict[str, Any]:
 
 
 def save_repeating(call: Call, repeating_id: str = "") -> dict[str, Any]:
-    """POST /RepeatingInvoices with the id, or to its address: the status is what can change."""
+    """PUT /RepeatingInvoices creates; POST with the id, or to its address, changes the status and nothing else."""
     org = call.org
 
     def write(sent: dict[str, Any]) -> Document:
-        doc = org.require(REPEATING, repeating_id or str(sent.get("RepeatingInvoiceID") or ""))
+        known = repeating_id or str(sent.get("RepeatingInvoiceID") or "")
+        if not known:
+            return _create_repeating(org, sent)
+        doc = org.require(REPEATING, known)
         wanted = str(sent.get("Status") or doc["status"])
         if wanted not in _REPEATING_NEXT.get(doc["status"], ()):
             raise Refused("Repeating invoice not of valid status for modification")
@@ -231,3 +235,41 @@ def save_repeating(call: Call, repeating_id: str = "") -> dict[str, Any]:
     return {
         "RepeatingInvoices": call.each(call.elements("RepeatingInvoices"), write, lambda doc: show_repeating(org, doc))
     }
+
+
+def _create_repeating(org: Organisation, sent: dict[str, Any]) -> Document:
+    schedule = sent.get("Schedule")
+    if not isinstance(schedule, dict) or schedule.get("Unit") not in ("WEEKLY", "MONTHLY"):
+        raise Refused("Schedule must be given with its Unit, WEEKLY or MONTHLY")
+    if schedule.get("DueDateType") not in _DUE_TYPES:
+        raise Refused(f"Schedule DueDateType must be one of {', '.join(_DUE_TYPES)}")
+    period, due_day = (read_number(schedule.get(name, 1), f"Schedule {name}") for name in ("Period", "DueDate"))
+    if period < 1 or due_day < 0 or period % 1 or due_day % 1:
+        raise Refused("Schedule Period and DueDate must be whole numbers")
+    if sent.get("Type") != "ACCREC" or not sent.get("LineItems"):
+        raise Refused("Type must be ACCREC and one or more line items must be specified")
+    currency = currency_of(org, sent)
+    amount_types = AMOUNT_TYPES.get(str(sent.get("LineAmountTypes", "Exclusive")), "Exclusive")
+    lines = read_lines(sent["LineItems"], currency, amount_types, org.profile["tax_rates"])
+    totals = add_up(lines, amount_types)
+    starts = read_day(schedule["StartDate"], "StartDate") if schedule.get("StartDate") else org.today()
+    doc: Document = {
+        "id": new_id(),
+        "reference": str(sent.get("Reference") or ""),
+        "status": "AUTHORISED" if sent.get("Status") == "AUTHORISED" else "DRAFT",
+        "currency": currency,
+        "amount_types": amount_types,
+        "lines": lines,
+        "subtotal": totals.subtotal,
+        "tax": totals.tax,
+        "total": totals.total,
+        "theme": default_theme(org),
+        "starts": starts,
+        "next": starts,
+        "period": int(period),
+        "unit": schedule["Unit"],
+        "due_day": int(due_day),
+        "due_type": schedule["DueDateType"],
+    }
+    doc["contact"] = contact_for(org, sent.get("Contact"))["id"]
+    return org.save(REPEATING, doc)
