@@ -12,6 +12,7 @@ from connector.db.rows import ConnectionRow
 from connector.db.unit_of_work import Database
 from connector.errors import NotFound
 from connector.mail import Mailer
+from connector.manifest import Manifest
 
 # Gives the token supplier of one connection: (system, connection) -> token(refused) -> access token.
 TokenSupply = Callable[[BillingSystem, str], Callable[[str | None], str]]
@@ -19,7 +20,9 @@ TokenSupply = Callable[[BillingSystem, str], Callable[[str | None], str]]
 
 @dataclass(frozen=True)
 class Wiring:
-    """The product's parts. `tokens` reads and rotates tokens under a lease; `clock` gives aware UTC datetimes."""
+    """The product's parts. `token_supply` reads and rotates tokens under a lease; `clock` gives aware UTC datetimes;
+    `not_configured` are the adapters whose app credentials this installation lacks.
+    """
 
     settings: Settings
     database: Database
@@ -32,6 +35,7 @@ class Wiring:
     token_store: TokenStore
     token_supply: TokenSupply
     clock: Callable[[], datetime]
+    not_configured: tuple[Manifest, ...] = ()
 
     def system(self, name: str) -> BillingSystem:
         """A billing system by name. Raises NotFound for one this installation does not know."""

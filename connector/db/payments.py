@@ -126,9 +126,13 @@ class Payments:
             t.payment_events, payment_id=payment_id, at=self._bound.now, actor=actor, what=what, detail=detail
         )
 
-    def ask_refund(self, payment: PaymentRow, amount: int, reason: str) -> str:
-        """A refund is wanted (minor units); its id."""
-        refund_id = uuid.uuid4().hex
+    def has_refund(self, refund_id: str) -> bool:
+        """Whether this refund was asked for already."""
+        statement = self._bound.select(t.refunds, t.refunds.c.id).where(t.refunds.c.id == refund_id)
+        return self._bound.connection.execute(statement).first() is not None
+
+    def ask_refund(self, refund_id: str, payment: PaymentRow, amount: int, reason: str) -> None:
+        """A refund is wanted (minor units)."""
         self._bound.insert(
             t.refunds,
             id=refund_id,
@@ -139,7 +143,6 @@ class Payments:
             state="asked",
             created_at=self._bound.now,
         )
-        return refund_id
 
     def refund(self, refund_id: str) -> RefundRow:
         """One refund. Raises NotFound."""

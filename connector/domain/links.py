@@ -13,7 +13,6 @@ from connector.domain.records import InvoiceState, Kind
 TOKEN_LENGTH = 22
 LONGEST_LINK = 60
 OWNED_PREFIX = "Pay online: "
-_PLACEHOLDERS = "invoiceNo=[INVOICENUMBER]&currency=[CURRENCY]&amount=[AMOUNTDUE]&shortCode=[SHORTCODE]"
 
 
 class Scope(StrEnum):
@@ -55,8 +54,8 @@ def link_line(url: str) -> str:
 
 
 def install_url(public_url: str, install_key: str) -> str:
-    """The custom payment URL a merchant pastes where a template, not an API, carries the link (Xero)."""
-    return f"{public_url}/x/{install_key}?{_PLACEHOLDERS}"
+    """Our landing address where a template, not an API, carries the link; the adapter adds what the template knows."""
+    return f"{public_url}/x/{install_key}"
 
 
 def why_no_link(

@@ -77,6 +77,7 @@ def finish(
                 uow.connections.change(connection_id, state=again, problem="")
                 if again == "active":
                     _ask_for_everything(uow, connection_id)
+                    _wake_write_backs(uow, connection_id)
         uow.merchants.audit("connection.connected", target=f"connection {connection_ids[0]}", user_id=user_id)
     return connection_ids[0]
 
@@ -134,6 +135,10 @@ def confirm(
             connection_id, history_start=history_start, deposit_account=deposit_account, place_links=place_links
         )
         _ask_for_everything(uow, connection_id)
+        if place_links and connection.first_import_done_at:
+            uow.work.add(
+                Work.INJECT, str(connection_id), partition=str(connection_id), payload={"connection": connection_id}
+            )
         uow.merchants.audit("connection.confirmed", target=f"connection {connection_id}", user_id=user_id)
 
 
@@ -162,6 +167,8 @@ def revoke(wiring: Wiring, item: WorkItem) -> None:
     if connection.state == "disconnected":
         return
     try:
+        # Revoking may need a working token; renewing it is the keeper's work, who shares the result.
+        wiring.access(connection).token(None)
         tokens = wiring.token_store.read(str(connection.id))
         tenant = Tenant(connection.tenant, connection.name, connection.currency, connection.extra)
         wiring.system(connection.system).revoke(tokens, tenant)
@@ -199,3 +206,14 @@ def _keep(uow: UnitOfWork, system: str, tenant: Tenant, *, by_template: bool) ->
 
 def _ask_for_everything(uow: UnitOfWork, connection_id: int) -> None:
     uow.work.add(Work.SYNC, str(connection_id), partition=str(connection_id), payload={"connection": connection_id})
+
+
+def _wake_write_backs(uow: UnitOfWork, connection_id: int) -> None:
+    """Payments taken while the connection was broken are recorded now, not at their next hourly look."""
+    for payment_id in uow.postings.payments_waiting(connection_id):
+        uow.work.add(
+            Work.WRITE_BACK,
+            f"{payment_id}:{connection_id}",
+            partition=str(connection_id),
+            payload={"payment": payment_id, "connection": connection_id},
+        )

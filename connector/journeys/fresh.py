@@ -49,13 +49,13 @@ def _ask(wiring: Wiring, connection: ConnectionRow, invoices: Sequence[InvoiceRo
         try:
             answers[remote_id] = future.result()
         except Gone:
-            answers[remote_id] = _deleted(remote_id)
+            answers[remote_id] = deleted(remote_id)
         except Answer:
             continue
     return answers
 
 
-def _deleted(remote_id: str) -> UpstreamInvoice:
+def deleted(remote_id: str) -> UpstreamInvoice:
     """What is kept of an invoice that no longer exists upstream."""
     return UpstreamInvoice(
         kind=Kind.INVOICE,

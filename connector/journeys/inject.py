@@ -50,6 +50,15 @@ def regenerate(wiring: Wiring, merchant_id: int, connection_id: int, scope: Scop
     return link_url(wiring.settings.public_url, token)
 
 
+def ask(wiring: Wiring, merchant_id: int, connection_id: int) -> None:
+    """A person wants links placed now, also on templates made since the last look."""
+    with wiring.database.unit_of_work(merchant_id) as uow:
+        connection = uow.connections.get(connection_id)
+        if connection.state != "active" or not connection.place_links:
+            raise Conflict("Links are not placed for this connection. Turn them on in its settings first.")
+        _ask(uow, connection_id)
+
+
 def run(wiring: Wiring, item: WorkItem) -> None:
     """Worker: plan links for open invoices that carry none, then make a turn of planned ones stand upstream."""
     connection = _connection(wiring, item)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import uuid
+
 from connector.contract import Refused, Unclear
 from connector.db.work import WorkItem
 from connector.domain.money import NotMoney, minor_to_text, parse
@@ -13,10 +16,25 @@ from connector.wiring import Wiring
 _REFUNDABLE = (PaymentState.SETTLED, PaymentState.PARTLY_REFUNDED)
 
 
-def ask(wiring: Wiring, merchant_id: int, payment_id: str, *, amount_text: str, reason: str, user_id: int) -> str:
-    """Ask for a refund; its id. Raises Invalid (amount, reason), Conflict (nothing left to give back)."""
+def ask(
+    wiring: Wiring,
+    merchant_id: int,
+    payment_id: str,
+    *,
+    amount_text: str,
+    reason: str,
+    user_id: int,
+    form_key: str = "",
+) -> str:
+    """Ask for a refund; its id. The same `form_key` again is the same refund.
+
+    Raises Invalid (amount, reason), Conflict (nothing left to give back).
+    """
     with wiring.database.unit_of_work(merchant_id) as uow:
         payment = uow.payments.get(payment_id)
+        refund_id = _refund_id(payment_id, form_key)
+        if uow.payments.has_refund(refund_id):
+            return refund_id
         if payment.state not in _REFUNDABLE:
             raise Conflict("Only a payment whose money has arrived can be refunded.")
         try:
@@ -29,13 +47,19 @@ def ask(wiring: Wiring, merchant_id: int, payment_id: str, *, amount_text: str, 
             raise Invalid(f"At most {most} {payment.currency} can still be refunded.", field="amount")
         if not reason.strip():
             raise Invalid("Say why, so that your books explain themselves later.", field="reason")
-        refund_id = uow.payments.ask_refund(payment, amount, reason.strip()[:500])
+        uow.payments.ask_refund(refund_id, payment, amount, reason.strip()[:500])
         uow.payments.tell(
             payment_id, "staff", "Asked for a refund", f"{minor_to_text(amount, payment.currency)} {payment.currency}"
         )
         uow.work.add(Work.REFUND, refund_id, partition=str(payment.connection_id), payload={"refund": refund_id})
         uow.merchants.audit("payment.refund_asked", target=f"payment {payment_id}", user_id=user_id)
         return refund_id
+
+
+def _refund_id(payment_id: str, form_key: str) -> str:
+    if not form_key:
+        return uuid.uuid4().hex
+    return hashlib.sha256(f"refund\n{payment_id}\n{form_key}".encode()).hexdigest()[:32]
 
 
 def send(wiring: Wiring, item: WorkItem) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from time import monotonic
 
-from connector.contract import Access, BillingSystem, Disconnected, TryAgain
+from connector.contract import Access, Answer, BillingSystem, Disconnected, Gone, TryAgain
 from connector.db.connections import Reading
 from connector.db.rows import ConnectionRow
 from connector.db.unit_of_work import UnitOfWork
@@ -22,6 +22,8 @@ from connector.domain.records import (
     UpstreamRecurring,
 )
 from connector.domain.work import Work
+from connector.errors import Conflict, Unavailable
+from connector.journeys import fresh
 from connector.journeys.connect import mark_broken
 from connector.wiring import Wiring
 
@@ -36,6 +38,27 @@ def ask(wiring: Wiring, merchant_id: int, connection_id: int) -> None:
     with wiring.database.unit_of_work(merchant_id) as uow:
         connection = uow.connections.get(connection_id)
         uow.work.add(Work.SYNC, str(connection.id), partition=str(connection.id), payload={"connection": connection.id})
+
+
+def one(wiring: Wiring, merchant_id: int, invoice_id: int) -> None:
+    """Sync now, for one invoice. Raises Conflict (the connection has ended), Unavailable (no answer)."""
+    with wiring.database.view(merchant_id) as view:
+        invoice = view.invoices.get(invoice_id)
+        connection = view.connections.get(invoice.connection_id)
+    if connection.state != "active" or invoice.kind != Kind.INVOICE:
+        raise Conflict("Only invoices of an active connection can be read again.")
+    system = wiring.system(connection.system)
+    try:
+        read = system.invoice(wiring.access(connection), invoice.remote_id)
+    except Gone:
+        read = fresh.deleted(invoice.remote_id)
+    except Disconnected as ended:
+        mark_broken(wiring, merchant_id, connection.id, ended.why)
+        raise Conflict(ended.why) from ended
+    except Answer as answer:
+        raise Unavailable(f"{system.manifest.title} could not be asked just now: {answer.why}") from answer
+    with wiring.database.unit_of_work(merchant_id) as uow:
+        uow.mirror.put_invoices(connection.id, [read])
 
 
 def run(wiring: Wiring, item: WorkItem) -> None:

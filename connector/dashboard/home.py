@@ -1,0 +1,26 @@
+"""The first page: what is still to be set up, and what needs attention."""
+
+from __future__ import annotations
+
+from flask.typing import ResponseReturnValue
+
+from connector.dashboard.frame import merchant_id, show, staff_blueprint, this_frame, today
+from connector.reading import connections, invoices, payments
+from connector.web.context import wiring
+
+blueprint = staff_blueprint("home")
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    """The checklist until everything is set up; then what is owed and what needs a person."""
+    frame = this_frame()
+    return show(
+        "home",
+        "home",
+        connections=connections.connections(wiring(), merchant_id()),
+        outstanding=invoices.outstanding(wiring(), merchant_id(), today=today()),
+        review=payments.waiting_for_review(wiring(), merchant_id()),
+        recent=payments.page(wiring(), merchant_id())[:5],
+        steps={step.key: step.done for step in frame.steps},
+    )
