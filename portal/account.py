@@ -83,7 +83,7 @@ def show(knock: Knock, typed: Typed, *, status: int = 200) -> Response:
         else:
             account = portal_invoices.account(door.visit.reader, door.portal.scope, today=today, skip=skip)
     if door.portal.scope.invoice is not None:
-        return invoice.page(knock, door, seen)
+        return invoice.page(knock, door, seen, message=typed.message, status=status)
     return _page(knock, door, account, typed, skip, today, status)
 
 

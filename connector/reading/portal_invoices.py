@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from connector.db import tables as t
 from connector.db.reader import Reader
@@ -135,26 +136,19 @@ _SHOWN_STATES = [state for state in InvoiceState if state not in (InvoiceState.D
 
 _i, _lock, _pay = t.invoices.c, t.invoice_locks.c, t.payments.c
 _MINE = sa.and_(_i.connection_id == sa.bindparam("connection"), _i.customer == sa.bindparam("customer"))
+# Hidden from the planner, which would rather walk all invoices of the connection than those of one customer.
+_IS_INVOICE = sa.func.coalesce(_i.kind, "") == _word(Kind.INVOICE)
 _UNDER_WAY = t.invoices.outerjoin(t.invoice_locks, _lock.invoice_id == _i.id).outerjoin(
     t.payments, _pay.id == _lock.payment_id
 )
 _PAYING = _pay.state.label("paying")
 _AT_THE_BANK = _word(PaymentState.PROCESSING)
-
-
-def _window(expression: Any) -> Any:
-    return expression.over(partition_by=(_i.kind, _i.currency))
-
-
-def _total(value: Any) -> Any:
-    return sa.cast(sa.func.coalesce(_window(sa.func.sum(value)), 0), sa.BigInteger)
+_NOTHING, _ONE = sa.literal_column("0", sa.BigInteger), sa.literal_column("1", sa.BigInteger)
 
 
 def _open_statement() -> sa.Select[Any]:
     """Rows of one page of open invoices, with the totals of all; and one row for every currency not on the page."""
-    free = _pay.state.is_distinct_from(_AT_THE_BANK)
-    in_order = (_i.due_date.is_(None), _i.due_date, _i.id)
-    ranked = (
+    mine = (
         sa.select(
             _i.id,
             _i.kind,
@@ -165,29 +159,50 @@ def _open_statement() -> sa.Select[Any]:
             _i.issue_date,
             _i.due_date,
             _PAYING,
-            _total(_i.balance).label("all_balance"),
-            _window(sa.func.count()).label("all_count"),
-            _total(sa.case((_i.due_date < sa.bindparam("today", type_=sa.Date), _i.balance), else_=0)).label("overdue"),
-            _total(sa.case((free, _i.balance), else_=0)).label("payable"),
-            _total(sa.case((free, 1), else_=0)).label("payable_invoices"),
-            sa.func.min(_i.confirmed_at, type_=t.Instant).over().label("confirmed_at"),
-            sa.func.row_number().over(partition_by=_i.kind, order_by=in_order).label("position"),
-            sa.func.row_number().over(partition_by=(_i.kind, _i.currency), order_by=in_order).label("of_currency"),
+            _i.confirmed_at,
         )
         .select_from(_UNDER_WAY)
-        .where(_MINE, _OPEN, _i.kind.in_([_word(Kind.INVOICE), _word(Kind.CREDIT_NOTE)]))
-        .subquery("ranked")
+        .where(_MINE, _OPEN)
+        .subquery("mine")
     )
+    m = mine.c
+    free = m.paying.is_distinct_from(_AT_THE_BANK)
+    in_order = (m.due_date.is_(None), m.due_date, m.id)
+    late = m.due_date < sa.bindparam("today", type_=sa.Date)
+
+    def of_currency(value: Any) -> Any:
+        return sa.cast(value.over(partition_by=(m.kind, m.currency)), sa.BigInteger)
+
+    ranked = sa.select(
+        mine,
+        of_currency(sa.func.sum(m.balance)).label("all_balance"),
+        of_currency(sa.func.count()).label("all_count"),
+        of_currency(sa.func.sum(sa.case((late, m.balance), else_=_NOTHING))).label("overdue"),
+        of_currency(sa.func.sum(sa.case((free, m.balance), else_=_NOTHING))).label("payable"),
+        of_currency(sa.func.sum(sa.case((free, _ONE), else_=_NOTHING))).label("payable_invoices"),
+        of_currency(sa.func.row_number()).label("of_currency"),
+        sa.func.row_number().over(partition_by=m.kind, order_by=in_order).label("position"),
+    ).subquery("ranked")
     r = ranked.c
+    skip = sa.bindparam("skip", type_=sa.Integer)
     on_page = sa.and_(
-        r.kind == _word(Kind.INVOICE),
-        r.position > sa.bindparam("skip"),
-        r.position <= sa.bindparam("skip") + OPEN_A_PAGE,
+        r.kind == _word(Kind.INVOICE), r.position > skip, r.position <= skip + sa.literal_column(str(OPEN_A_PAGE))
     )
-    return sa.select(ranked).where(sa.or_(on_page, r.of_currency == 1)).order_by(r.kind, r.position)
+    totals = sa.and_(r.of_currency == _ONE, r.kind != _word(Kind.ESTIMATE))
+    return sa.select(ranked).where(sa.or_(on_page, totals)).order_by(r.kind, r.position)
+
+
+def _with_index(statement: sa.Select[Any]) -> sa.TextualSelect:
+    """The statement for SQLite, told which index to use: by itself it lets the sorting choose one that walks all
+    invoices of the connection. The text is made from the statement, so the two cannot differ."""
+    plain = str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+    hinted = plain.replace("FROM invoices LEFT OUTER JOIN", "FROM invoices INDEXED BY ix_invoices_open LEFT OUTER JOIN")
+    today, skip = sa.bindparam("today", type_=sa.Date), sa.bindparam("skip", type_=sa.Integer)
+    return sa.text(hinted).bindparams(today, skip).columns(*statement.selected_columns)
 
 
 _OPEN_PAGE = _open_statement()
+_OPEN_PAGE_SQLITE = _with_index(_OPEN_PAGE)
 _LISTED = (
     _i.id,
     _i.number,
@@ -200,7 +215,7 @@ _LISTED = (
 )
 _INVOICES_SHOWN = sa.and_(
     _MINE,
-    _i.kind == _word(Kind.INVOICE),
+    _IS_INVOICE,
     _i.state.in_([_word(state) for state in _SHOWN_STATES]),
 )
 _NEWEST_FIRST = (_i.issue_date.desc(), _i.id.desc())
@@ -211,7 +226,7 @@ _ALL_OF_CURRENCY = (
     .where(
         _MINE,
         _OPEN,
-        _i.kind == _word(Kind.INVOICE),
+        _IS_INVOICE,
         _i.currency == sa.bindparam("currency"),
         _pay.state.is_distinct_from(_AT_THE_BANK),
     )
@@ -224,7 +239,7 @@ _CHOSEN = (
     .where(
         _MINE,
         _OPEN,
-        _i.kind == _word(Kind.INVOICE),
+        _IS_INVOICE,
         _i.id.in_(sa.bindparam("ids", expanding=True)),
         sa.or_(sa.bindparam("only", type_=sa.String) == "", _i.remote_id == sa.bindparam("only")),
     )
@@ -234,7 +249,9 @@ _DOCUMENT_FIELDS = (
 )  # fmt: skip
 _DOCUMENT = sa.select(*_DOCUMENT_FIELDS).select_from(_UNDER_WAY).where(_INVOICES_SHOWN, _i.id == sa.bindparam("id"))
 _DOCUMENT_OF_LINK = (
-    sa.select(*_DOCUMENT_FIELDS).select_from(_UNDER_WAY).where(_INVOICES_SHOWN, _i.remote_id == sa.bindparam("remote"))
+    sa.select(*_DOCUMENT_FIELDS)
+    .select_from(_UNDER_WAY)
+    .where(_INVOICES_SHOWN, _i.kind == _word(Kind.INVOICE), _i.remote_id == sa.bindparam("remote"))
 )
 _HISTORY = (
     sa.select(*_LISTED, _PAYING)
@@ -256,7 +273,8 @@ _decode_lines = msgspec.json.Decoder(list[DocumentLine]).decode
 
 def account(reader: Reader, scope: PortalScope, *, today: date, skip: int = 0) -> Account:
     """A customer's account in two statements, whatever the customer has. `skip` open invoices are passed over."""
-    rows = reader.rows(_OPEN_PAGE, connection=scope.connection_id, customer=scope.customer, today=today, skip=skip)
+    statement = _OPEN_PAGE_SQLITE if reader.connection.dialect.name == "sqlite" else _OPEN_PAGE
+    rows = reader.rows(statement, connection=scope.connection_id, customer=scope.customer, today=today, skip=skip)
     invoices = [row for row in rows if row.kind == Kind.INVOICE]
     credits = [row for row in rows if row.kind == Kind.CREDIT_NOTE]
     recent = reader.rows(_RECENT, connection=scope.connection_id, customer=scope.customer)
@@ -270,7 +288,7 @@ def account(reader: Reader, scope: PortalScope, *, today: date, skip: int = 0) -
         credits=[Credit(row.currency, row.all_balance) for row in credits if row.of_currency == 1],
         invoices=[OpenInvoice(*row[:1], *row[2:9]) for row in invoices if skip < row.position <= skip + OPEN_A_PAGE],
         open_count=sum(one.invoices for one in due),
-        confirmed_at=rows[0].confirmed_at if rows else None,
+        confirmed_at=min((row.confirmed_at for row in rows), default=None),
         items=_items(recent),
         paid=[_listed(row) for row in recent if row.state == InvoiceState.PAID][:5],
     )
