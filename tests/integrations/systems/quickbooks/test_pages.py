@@ -199,7 +199,9 @@ def test_after_a_long_silence_a_query_reads_on(books: responses.RequestsMock) ->
     assert ids == ["3"] and "CDC" not in shelf.asked and json.loads(page.next)["mode"] == "changes"
 
 
-@pytest.mark.parametrize("cursor", [_changes(NOW - timedelta(hours=1)), '{"mode": "all", "total": 5}'])
+@pytest.mark.parametrize(
+    "cursor", [_changes(NOW - timedelta(hours=1)), '{"mode": "all", "total": 5}'], ids=["changes", "all"]
+)
 def test_trouble_inside_a_page_has_a_name(books: responses.RequestsMock, cursor: str) -> None:
     for body, answer in (
         (fault("4001", "Invalid query"), Refused),
