@@ -62,9 +62,9 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the database to the schema this version needs."""
-    from connector.db import migrations
+    from connector.jobs.engine import prepare_database
 
-    migrations.upgrade(_settings().database_url)
+    prepare_database(_settings().database_url)
     click.echo("The database is up to date.")
 
 

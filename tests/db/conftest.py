@@ -1,4 +1,4 @@
-"""Databases with the product's schema."""
+"""Engines on databases with the product's tables, and rows to begin with."""
 
 from __future__ import annotations
 
@@ -10,16 +10,8 @@ import sqlalchemy as sa
 
 from connector.db import tables as t
 from connector.db.engine import make_engine
-from connector.db.migrations import upgrade
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def schema_url(database_url: str) -> str:
-    """A database of each kind with all tables."""
-    upgrade(database_url)
-    return database_url
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from connector.domain.work import Work
-from connector.jobs.engine import Dispatcher, prepare_database
+from connector.jobs.engine import Dispatcher
 from tests.jobs.wired import add_merchant, wired, work_states
 
 SECONDS = 20.0
@@ -70,16 +70,15 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.mark.slow
-def test_nothing_is_lost_and_nothing_doubled_while_workers_are_killed(database_url: str, upstream: Upstream) -> None:
-    prepare_database(database_url)
-    dispatch = Dispatcher(database_url)
-    wiring = wired(database_url, dispatch)
+def test_nothing_is_lost_and_nothing_doubled_while_workers_are_killed(address: str, upstream: Upstream) -> None:
+    dispatch = Dispatcher(address)
+    wiring = wired(address, dispatch)
     merchant = add_merchant(wiring)
     chance = random.Random(11)
 
     def start() -> subprocess.Popen[bytes]:
         port = upstream.server_address[1]
-        program = [sys.executable, "-m", "tests.jobs.chaos_worker", database_url, f"http://127.0.0.1:{port}"]
+        program = [sys.executable, "-m", "tests.jobs.chaos_worker", address, f"http://127.0.0.1:{port}"]
         return subprocess.Popen(program, stdout=subprocess.DEVNULL)
 
     workers = [start(), start()]

@@ -19,20 +19,13 @@ from connector.db.executors import Executors
 from connector.db.work import WorkItem
 from connector.domain.work import Work
 from connector.jobs import engine as job_engine
-from connector.jobs.engine import Dispatcher, Engine, prepare_database
+from connector.jobs.engine import Dispatcher, Engine
 from connector.jobs.runner import Handler
 from connector.wiring import Wiring
 from tests.jobs.wired import add_merchant, wired, work_states
 from tests.jobs.worker_process import FAST
 
 Start = Callable[[Mapping[Work, Handler]], Engine]
-
-
-@pytest.fixture
-def address(database_url: str) -> str:
-    """A database of each kind with the tables of ours and of the engine."""
-    prepare_database(database_url)
-    return database_url
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 import pytest
 
 from connector.db.executors import Executors
-from connector.db.migrations import upgrade
 from connector.db.work import WorkItem
 from connector.domain.work import Work
 from connector.jobs.housekeeping import KEEP_DONE_WORK, Housekeeper, Pace
@@ -61,10 +60,9 @@ def rows() -> Rows:
 
 
 @pytest.fixture
-def wiring(database_url: str, clock: Clock) -> Iterator[Wiring]:
+def wiring(schema_url: str, clock: Clock) -> Iterator[Wiring]:
     """A wiring whose work is run by the test."""
-    upgrade(database_url)
-    made = wired(database_url, lambda connection, item, delay: None, clock)
+    made = wired(schema_url, lambda connection, item, delay: None, clock)
     yield made
     made.database.engine.dispose()
 

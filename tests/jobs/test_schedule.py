@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 
 from connector.db import tables as t
-from connector.db.migrations import upgrade
 from connector.domain.work import Work
 from connector.jobs import schedule
 from connector.jobs.runner import run_due
@@ -25,10 +24,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def wiring(database_url: str, clock: Clock) -> Iterator[Wiring]:
+def wiring(schema_url: str, clock: Clock) -> Iterator[Wiring]:
     """A wiring whose work is run by the test."""
-    upgrade(database_url)
-    made = wired(database_url, lambda connection, item, delay: None, clock)
+    made = wired(schema_url, lambda connection, item, delay: None, clock)
     yield made
     made.database.engine.dispose()
 
