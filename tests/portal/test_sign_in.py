@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -120,12 +121,20 @@ def test_a_session_ends_on_the_server(shop: Shop) -> None:
 def test_behind_https_the_cookie_is_pinned_to_the_host(sqlite_url: str) -> None:
     shop = open_shop(sqlite_url, {"DUEBRIDGE_PUBLIC_URL": "https://pay.test"})
     client = shop.client
-    _, where = ask(client, "anna@customer.example")
-    page = Page(client.get(where, base_url="https://pay.test"))
-    assert page.status == 200
-    answer = client.get("/portal/northwind", base_url="https://pay.test")
+    secure: dict[str, Any] = {"base_url": "https://pay.test"}
+    answer = client.get("/portal/northwind", **secure)
     assert "__Host-duebridge-form" in answer.headers["Set-Cookie"] and "Secure" in answer.headers["Set-Cookie"]
+    form = {"csrf_token": Page(answer).value("csrf_token"), "email": "anna@customer.example"}
+    where = client.post("/portal/northwind", data=form, **secure).location
+    form = {"csrf_token": Page(client.get(where, **secure)).value("csrf_token"), "code": mails(shop)[0]["code"]}
+    signed_in = client.post(where, data=form, **secure)
+    assert signed_in.status_code == 303
+    (cookie,) = (one for one in signed_in.headers.getlist("Set-Cookie") if "customer" in one)
+    assert cookie.startswith("__Host-duebridge-customer=")
+    assert all(f"; {word}" in cookie for word in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"))
+    assert "Domain" not in cookie
     assert answer.headers["Strict-Transport-Security"].startswith("max-age=63072000")
+    shop.wiring.database.engine.dispose()
 
 
 def test_one_merchants_session_opens_no_other(shop: Shop) -> None:
@@ -198,11 +207,8 @@ def test_a_query_that_does_not_know_gets_the_offer_of_a_code_and_nothing_else(
 ) -> None:
     small_shop.invoice(100_00)
     page = Page(small_shop.client.get(LANDING, query_string=query(**changes)))
-    assert (
-        page.status == 200
-        and "Send me a code" in page.words
-        and "Pay" not in page.words.split("See your invoice")[1].split("Questions")[0].replace("pay it", "")
-    )
+    assert page.status == 200 and "Send me a code" in page.words
+    assert len(page.buttons) == 1, "no button to pay"
     visible = re.sub(r"<input[^>]*>", "", page.html)
     assert "100.00" not in visible and "Anna" not in visible
 
