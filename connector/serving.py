@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from time import monotonic
 
 import structlog
-import waitress
 
 from connector import app as roof
 from connector.config import Settings
 from connector.contract import TryAgain
 from connector.db.work import WorkItem
 from connector.domain.work import Work
-from connector.jobs.engine import Engine, prepare_database
 from connector.journeys import sync
 
 _THREADS = 16
@@ -24,6 +22,12 @@ _log = structlog.get_logger("duebridge.serving")
 
 def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
     """Serve until SIGTERM or SIGINT. `embedded`: bring the database up to date and run the worker here as well."""
+    import waitress
+
+    from connector.jobs.engine import Engine, prepare_database
+    from connector.web.logging import configure
+
+    configure(settings.log_level)
     if embedded:
         prepare_database(settings.database_url)
     wiring = roof.wire(settings)
@@ -50,6 +54,10 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
 
 def work(settings: Settings) -> None:
     """Do background work until SIGTERM or SIGINT; what is under way is finished first."""
+    from connector.jobs.engine import Engine
+    from connector.web.logging import configure
+
+    configure(settings.log_level)
     wiring = roof.wire(settings)
     engine = Engine(wiring, roof.HANDLERS)
     told = threading.Event()
