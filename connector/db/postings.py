@@ -81,6 +81,17 @@ class Postings:
         )
         return count == 1
 
+    def payments_waiting(self, connection_id: int) -> list[str]:
+        """Payments with something still to be sent to, or reversed in, a system."""
+        p = t.postings.c
+        waiting = [PostingState.QUEUED.value, PostingState.SENDING.value, PostingState.REVERSING.value]
+        statement = (
+            self._bound.select(t.postings, p.payment_id)
+            .where(p.connection_id == connection_id, p.state.in_(waiting))
+            .distinct()
+        )
+        return [row.payment_id for row in self._bound.rows(statement)]
+
     def open_count(self, payment_id: str) -> int:
         """How many postings of the payment are not yet as they shall be."""
         p = t.postings.c

@@ -38,9 +38,9 @@ class Page:
     data: dict[str, str]
 
     def form(self, part: str) -> Form:
-        """The form whose address contains `part`. Raises PageFault."""
+        """The form that sends something to an address containing `part`. Raises PageFault."""
         for each in self.forms:
-            if part in each.action:
+            if part in each.action and each.method == "POST":
                 return each
         raise PageFault(f"{self.url} has no form leading to {part!r}.")
 

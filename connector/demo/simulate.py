@@ -26,5 +26,6 @@ def run(*, port: int, mail_port: int, directory: Path | None, product_url: str, 
     app = DispatcherMiddleware(upstreams, {"/mailbox": create_mailbox_page(mail_store)})
     with serve(app, port):
         stop.wait()
+    upstreams.close()
     mailbox.close()
     mail_store.close()

@@ -69,6 +69,9 @@ def _send(
     if posting.state in _SENT_BEFORE:
         _wait_for_the_earlier_call(wiring.clock(), posting)
         found = system.find_payment(access, _intent(connection, posting, customer))
+        if found is not None and found.reversed:
+            _park(wiring, connection, posting, f"It was recorded in {title} and then deleted or voided there by hand.")
+            return
         if found is not None:
             _posted(wiring, item, connection, posting, found, f"Found in {title}: an earlier try had arrived")
             return

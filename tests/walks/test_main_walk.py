@@ -10,7 +10,7 @@ from tests.walks.world import World, world
 
 
 def _balance(here: World, system: str, remote_id: str) -> str:
-    return next(row["balance"] for row in here.books(system)["invoices"] if row["id"] == remote_id)
+    return next(str(row["balance"]) for row in here.books(system)["invoices"] if row["id"] == remote_id)
 
 
 @pytest.mark.parametrize("system", ["quickbooks", "xero"])

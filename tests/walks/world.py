@@ -20,11 +20,11 @@ from connector.app import HANDLERS, create_app, wire
 from connector.config import Settings, read_settings
 from connector.db import tables as t
 from connector.db.rows import InvoiceRow, PaymentRow, PostingRow
-from connector.demo.browser import Browser, Page
+from connector.demo.browser import Browser
 from connector.demo.surroundings import CREDENTIALS
 from connector.domain.money import minor_to_text
 from connector.domain.payments import Choice, PortalScope
-from connector.domain.records import Kind
+from connector.domain.records import Kind, PaymentState
 from connector.jobs.runner import run_due
 from connector.journeys import connect, pay, settings, sign_up
 from connector.wiring import Wiring
@@ -85,13 +85,7 @@ class World:
 
     def connect(self, system: str, *, confirm: bool = True) -> int:
         """Consent in the upstream's own pages, look at the dry run, confirm; the connection's id."""
-        url = connect.begin(self.wiring, self.merchant_id, system=system, session_hash=SESSION)
-        browser = Browser()
-        word = {"quickbooks": "connect", "xero": "allow"}[system]
-        answer = self._consent(browser, browser.get(url), word)
-        connection_id = connect.finish(
-            self.wiring, self.merchant_id, system=system, session_hash=SESSION, answer=answer, user_id=1
-        )
+        connection_id = self._consent(system, None)
         connect.survey(self.wiring, self.merchant_id, connection_id)
         if confirm:
             with self.wiring.database.view(self.merchant_id) as view:
@@ -107,11 +101,29 @@ class World:
             )
         return connection_id
 
-    def _consent(self, browser: Browser, page: Page, word: str) -> dict[str, str]:
-        form = page.forms[0]
+    def reconnect(self, connection_id: int, system: str) -> None:
+        """What a merchant does when the dashboard says that the access has ended."""
+        with self.wiring.database.view(self.merchant_id) as view:
+            if view.connections.get(connection_id).state != "broken":
+                return
+        assert self._consent(system, connection_id) == connection_id
+
+    def _consent(self, system: str, connection_id: int | None) -> int:
+        url = connect.begin(
+            self.wiring, self.merchant_id, system=system, session_hash=SESSION, connection_id=connection_id
+        )
+        form = Browser().get(url).forms[0]
+        word = {"quickbooks": "connect", "xero": "allow"}[system]
         answer = requests.post(form.action, data={**form.fields, "decision": word}, allow_redirects=False, timeout=10)
         assert answer.status_code in (302, 303), answer.text
-        return dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+        return connect.finish(
+            self.wiring,
+            self.merchant_id,
+            system=system,
+            session_hash=SESSION,
+            answer=dict(parse_qsl(urlsplit(answer.headers["Location"]).query)),
+            user_id=1,
+        )
 
     def open_invoices(self, connection_id: int, system: str, most: int = 5, currency: str = "USD") -> list[InvoiceRow]:
         """Invoices of ours with something due, of one customer."""
@@ -140,12 +152,24 @@ class World:
         return pay.start(self.wiring, scope, choices, form_key or f"form-{time.monotonic_ns()}").redirect_url
 
     def press(self, checkout_url: str, action: str = "approve") -> None:
-        """A button of the gateway's page."""
-        browser = Browser()
-        page = browser.get(checkout_url)
+        """A button of the gateway's page; none is there when the customer has pressed one before."""
+        page = Browser().get(checkout_url)
+        if not page.forms:
+            return
         form = page.form("/checkout/")
         answer = requests.post(form.action, data={**form.fields, "action": action}, allow_redirects=False, timeout=10)
         assert answer.status_code in (302, 303), answer.text
+
+    def memo(self, sent: str) -> str:
+        """The page of an invoice as its customer receives it (a path of the upstreams), as text."""
+        return requests.get(self.upstream_url + sent, timeout=10).text
+
+    def state_of(self, form_key: str) -> PaymentState:
+        """The state of the payment a form was sent for."""
+        with self.wiring.database.view(self.merchant_id) as view:
+            found = view.payments.by_form(form_key)
+        assert found is not None
+        return found.state
 
     def payment(self) -> PaymentRow:
         """The only payment there is."""
@@ -195,7 +219,7 @@ def world(
                 calls_per_minute=100_000,
             ),
             xero_config=XeroConfig(minute_limit=100_000, in_flight_limit=50),
-            sandbox_settings=SandboxSettings(tick_interval=0.05),
+            sandbox_settings=SandboxSettings(tick_interval=0.05, signing_time=lambda: holder[0].now().timestamp()),
         )
         upstreams.append(made)
         return made
