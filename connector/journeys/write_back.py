@@ -75,7 +75,9 @@ def _send(
         if found is not None:
             _posted(wiring, item, connection, posting, found, f"Found in {title}: an earlier try had arrived")
             return
-        if not _may_resend(system, wiring.clock(), posting):
+        # A system that remembers keys answers a refused one with the same refusal, whatever was put right since.
+        retried_by_hand = item.payload.get("anew") == posting.key
+        if retried_by_hand or not _may_resend(system, wiring.clock(), posting):
             _raise_generation(wiring, connection, posting)
             raise TryAgain("The look-up proved that nothing had arrived; it is sent anew.", after=0.0)
     elif (problem := _what_stands_against(system, access, connection, posting)) is not None:
@@ -244,7 +246,11 @@ def retry(wiring: Wiring, merchant_id: int, posting_key: str, user_id: int) -> N
                 Work.WRITE_BACK,
                 f"{posting.payment_id}:{posting.connection_id}",
                 partition=str(posting.connection_id),
-                payload={"payment": posting.payment_id, "connection": posting.connection_id},
+                payload={
+                    "payment": posting.payment_id,
+                    "connection": posting.connection_id,
+                    "anew": posting.key,
+                },
             )
             uow.merchants.audit("posting.retried", target=f"payment {posting.payment_id}", user_id=user_id)
 
