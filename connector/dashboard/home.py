@@ -23,4 +23,5 @@ def home() -> ResponseReturnValue:
         review=payments.waiting_for_review(wiring(), merchant_id()),
         recent=payments.page(wiring(), merchant_id())[:5],
         steps={step.key: step.done for step in frame.steps},
+        gateway=wiring().gateways[frame.gateway].manifest.title if frame.gateway in wiring().gateways else "",
     )

@@ -53,6 +53,7 @@ _KINDS = {
     "recurring": "Recurring invoices",
     "payment": "Payments",
 }
+_TROUBLE = ("did not", "no clear answer", "refused", "declined", "returned", "could not", "changed meanwhile")
 _ACTORS = {"customer": "Customer", "staff": "Your staff", "us": "Duebridge", "gateway": "Payment provider"}
 _NOT_KNOWN = Words("Being checked", "warn")
 INVOICE_FILTERS = (
@@ -113,3 +114,19 @@ def kind(name: str) -> str:
 def actor(name: str, system: str = "") -> str:
     """Who did something on a payment's timeline."""
     return _ACTORS.get(name, system or "Accounting system")
+
+
+def event_tone(name: str, what: str) -> str:
+    """The colour of a line of the timeline: an answer is good unless it says that something went wrong."""
+    said = what.lower()
+    if any(trouble in said for trouble in _TROUBLE):
+        return "warn"
+    return "good" if name in ("gateway", "system") else ""
+
+
+def place(where: str) -> str:
+    """Where a link stands, a field's name as people write it: 'CustomerMemo' -> 'Customer memo'."""
+    spaced = "".join(
+        f" {letter.lower()}" if letter.isupper() and index else letter for index, letter in enumerate(where)
+    )
+    return spaced[:1].upper() + spaced[1:]

@@ -50,6 +50,7 @@ class Listed(NamedTuple):
     customer_id: int | None
     customer: str | None
     connection: str
+    system: str
     paying: str | None
     link: bool
 
@@ -146,6 +147,7 @@ _LIST = sa.select(
     _u.id,
     _u.name,
     _c.name,
+    _c.system,
     _lock.payment_id,
     _k.id.is_not(None),
 ).select_from(_JOINED.outerjoin(t.links, _LINKED))

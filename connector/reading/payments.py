@@ -96,6 +96,7 @@ class Payment:
     id: str
     connection_id: int
     connection_name: str
+    system: str
     customer_id: int | None
     customer_name: str | None
     amount: int
@@ -150,7 +151,7 @@ _LIST = (
 )
 _ONE = (
     sa.select(
-        _p.id, _p.connection_id, _c.name.label("connection_name"), _u.id.label("customer_id"),
+        _p.id, _p.connection_id, _c.name.label("connection_name"), _c.system, _u.id.label("customer_id"),
         _u.name.label("customer_name"), _p.amount, _p.currency, _p.gateway, _p.gateway_ref, _p.state, _p.method,
         _p.failure, _p.refunded, _p.booked, _p.created_at, _p.expires_at, _p.settled_at,
     )
