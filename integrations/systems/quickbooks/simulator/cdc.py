@@ -7,7 +7,7 @@ order
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import msgspec
 
@@ -27,7 +27,8 @@ def answer(books: Books, entities: str, changed_since: str) -> Document:
     if not changed_since:
         raise fault.missing("changedSince")
     try:
-        since = max(books.at(changed_since), books.now() - LOOK_BACK)
+        # Counted in UTC: days of the company's own clock are an hour off across a change of summer time.
+        since = max(books.at(changed_since), books.now().astimezone(UTC) - LOOK_BACK)
     except ValueError:
         raise fault.bad_query(f"Invalid value {changed_since!r} for changedSince") from None
     left = MAX_OBJECTS
