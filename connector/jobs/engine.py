@@ -195,8 +195,7 @@ class Engine:
         except BaseException:
             Engine.running = None
             DBOS.destroy()
-            if self.housekeeper.is_alive():
-                self.housekeeper.end()
+            self.housekeeper.end()
             self._rows.close()
             raise
         _log.info("worker started", executor=self.executor)

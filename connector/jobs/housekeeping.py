@@ -1,10 +1,10 @@
-"""What keeps work going when processes die or rows get lost: a thread in every worker."""
+"""What keeps work going when processes die or rows get lost; runs in every worker."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -51,38 +51,43 @@ class EngineRows(Protocol):
         """Delete what ended before a moment; how many rows."""
 
 
-class Housekeeper(threading.Thread):
-    """Beats for this worker, and does in turn with the others what one of them must do."""
+class Housekeeper:
+    """Beats for this worker, and does in turn with the others what one of them must do.
+
+    Two threads, so that a long sweep is never taken for a dead worker.
+    """
 
     def __init__(self, wiring: Wiring, rows: EngineRows, executor: str, pace: Pace) -> None:
-        super().__init__(name="housekeeping", daemon=True)
         self._wiring = wiring
         self._rows = rows
         self._executor = executor
         self._pace = pace
         self._executors = Executors(wiring.database.engine)
         self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def begin(self) -> None:
         """Announce this worker before it takes any work, then go on in the background."""
         self._executors.beat(self._executor)
-        self.start()
+        for name, loop in (("heartbeat", self._keep_beating), ("sweeper", self._keep_sweeping)):
+            thread = threading.Thread(target=loop, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether both threads live."""
+        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def end(self) -> None:
-        """Stop and sign off; what this worker left undone is adopted at once by whoever looks next."""
+        """Stop and sign off; what this worker left undone is free for others at once."""
         self._ended.set()
-        self.join(timeout=10)
-        self._rows.adopt(self._executor)
-        self._executors.forget(self._executor)
-
-    def run(self) -> None:
-        """The thread: never ends by a failure, because then nobody would notice dead workers any more."""
-        next_sweep = time.monotonic() + self._pace.sweep / 2
-        while not self._ended.wait(self._pace.beat):
-            self._guarded("heartbeat", self._beat)
-            if time.monotonic() >= next_sweep:
-                next_sweep = time.monotonic() + self._pace.sweep
-                self._guarded("sweep", self._sweep)
+        for thread in self._threads:
+            thread.join(timeout=10)
+        if self._threads:
+            self._rows.adopt(self._executor)
+            self._executors.forget(self._executor)
+        self._threads.clear()
 
     def sweep_now(self) -> int:
         """Begin anew what the engine has lost; how many pieces of work."""
@@ -100,12 +105,27 @@ class Housekeeper(threading.Thread):
             _log.warning("work begun anew", number=len(lost), first=lost[0].id)
         return len(lost)
 
+    def _keep_beating(self) -> None:
+        while not self._ended.wait(self._pace.beat):
+            _guarded("heartbeat", self._beat)
+
+    def _keep_sweeping(self) -> None:
+        last = self._turn()
+        while not self._ended.wait(min(1.0, self._pace.sweep / 4)):
+            if self._turn() != last:
+                last = self._turn()
+                _guarded("sweep", self._sweep)
+
+    def _turn(self) -> int:
+        """Which minute it is: sweeps keep to the clock's minutes, so that the schedule misses none."""
+        return int(time.time() / self._pace.sweep)
+
     def _beat(self) -> None:
         self._executors.beat(self._executor)
         for dead in self._executors.silent_for(self._pace.dead_after):
-            if self._executors.only_one(f"adopt:{dead}", self._executor, 60.0):
+            if self._executors.only_one(f"adopt:{dead}", self._executor, self._pace.dead_after):
                 adopted = self._rows.adopt(dead)
-                # Only once adoption has succeeded; otherwise the next beat tries again.
+                # Only once adoption has succeeded; otherwise it is tried again when the lease has run out.
                 self._executors.forget(dead)
                 _log.warning("worker died", executor=dead, adopted=adopted)
 
@@ -120,15 +140,15 @@ class Housekeeper(threading.Thread):
     def _forget(self) -> None:
         now = self._wiring.clock()
         self._rows.forget_finished(now - KEEP_ENGINE_ROWS)
-        for _ in range(100):
+        forgotten = True
+        while forgotten and not self._ended.is_set():
             with self._wiring.database.installation() as everybody:
-                if not everybody.forget_done_work(now - KEEP_DONE_WORK):
-                    break
+                forgotten = everybody.forget_done_work(now - KEEP_DONE_WORK) > 0
 
-    @staticmethod
-    def _guarded(what: str, task: object) -> None:
-        assert callable(task)  # noqa: S101 - tells the types
-        try:
-            task()
-        except Exception:
-            _log.exception("housekeeping failed", task=what)
+
+def _guarded(what: str, task: Callable[[], None]) -> None:
+    """A failure must not end the thread: then nobody would notice dead workers any more."""
+    try:
+        task()
+    except Exception:
+        _log.exception("housekeeping failed", task=what)

@@ -89,18 +89,15 @@ def test_a_dead_worker_is_adopted_by_exactly_one_of_the_living(wiring: Wiring, r
     assert Executors(wiring.database.engine).silent_for(-60) == []
 
 
-def test_an_adoption_that_failed_is_tried_again(wiring: Wiring, rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_adoption_that_failed_is_tried_again(wiring: Wiring, rows: Rows) -> None:
     executors = Executors(wiring.database.engine)
     executors.beat("dead")
     time.sleep(0.4)
     rows.refusals = 2
-    # The lease of a failed adoption is held for a minute against double adoption; a test cannot wait for that.
-    taken = Executors.only_one
-    monkeypatch.setattr(Executors, "only_one", lambda self, task, me, seconds: taken(self, task, me, 0.05))
     keeper = Housekeeper(wiring, rows, "living", _QUICK)
     keeper.begin()
     _until(lambda: rows.adopted == ["dead"])
-    assert keeper.is_alive()
+    assert keeper.running
     keeper.end()
 
 
@@ -139,6 +136,25 @@ def test_only_work_overdue_for_long_and_unknown_to_the_engine_is_begun_anew(
         row = view.work.find(Work.MAIL, "7")
     assert row is not None
     assert (row.state, row.item.attempt, row.next_at) == ("pending", 2, START + timedelta(seconds=400))
+
+
+def test_a_long_sweep_does_not_stop_the_heartbeat(wiring: Wiring, rows: Rows) -> None:
+    let_go = threading.Event()
+
+    class Slow(Rows):
+        def forget_finished(self, before: datetime) -> int:
+            super().forget_finished(before)
+            let_go.wait(10)
+            return 0
+
+    slow = Slow()
+    keeper = Housekeeper(wiring, slow, "busy", _QUICK)
+    keeper.begin()
+    _until(lambda: bool(slow.forgotten_before))
+    time.sleep(2 * _QUICK.dead_after)
+    assert Executors(wiring.database.engine).silent_for(_QUICK.dead_after) == []
+    let_go.set()
+    keeper.end()
 
 
 def test_one_of_several_gets_a_task_and_it_comes_round_again(wiring: Wiring) -> None:
