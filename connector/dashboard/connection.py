@@ -47,9 +47,8 @@ def progress(connection_id: int) -> ResponseReturnValue:
         state=status.connection.state,
         first_import_done=status.connection.first_import_done_at is not None,
         kinds={kind.kind: {"seen": kind.seen, "total": kind.total, "done": kind.done} for kind in status.kinds},
-        placements={
-            name: status.placements.get(name, 0) for name in ("planned", "placed", "refused", "manual", "confirmed")
-        },
+        placements={name: status.placements.get(name, 0) for name in ("placed", "refused", "manual", "confirmed")}
+        | {"planned": status.placements.get("planned", 0) + status.placements.get("placing", 0)},
         invoices=status.invoices,
         customers=status.customers,
     )

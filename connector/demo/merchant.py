@@ -18,6 +18,7 @@ from connector.domain.money import parse
 from connector.domain.records import InvoiceState
 
 _PATIENCE_SECONDS = 120.0
+_BOOKS_SECONDS = 30.0
 _PAUSE = 0.25
 
 
@@ -105,7 +106,16 @@ class Merchant:
             self._browser.submit(page, form.action)
 
     def books(self, upstreams: Sequence[Upstream]) -> dict[str, Any]:
-        """The ledger's sum as the product states it, and how many open invoices differ from the upstreams' books."""
+        """The ledger's sum as the product states it, and how many open invoices differ from the upstreams' books.
+
+        What was paid a moment ago is read back by the product within seconds, so a difference must last to count.
+        """
+        until = time.monotonic() + _BOOKS_SECONDS
+        while (found := self._books(upstreams))["open_differences"] and time.monotonic() < until:
+            time.sleep(_PAUSE)
+        return found
+
+    def _books(self, upstreams: Sequence[Upstream]) -> dict[str, Any]:
         stated = self._browser.json(self.url("/books.json"))
         ours = {
             (row["system"], row["number"], row["currency"]): parse(row["balance"], row["currency"]).minor

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from email import message_from_bytes
-from email.message import EmailMessage
 from email.policy import default
 from typing import cast
 
@@ -25,7 +24,7 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep one mail. Called by the SMTP server."""
-        message = cast(EmailMessage, message_from_bytes(cast(bytes, envelope.content), policy=default))
+        message = message_from_bytes(cast(bytes, envelope.content), policy=default)
         text = message.get_body(("plain",))
         number = f"{self._store.count('mail') + 1:06d}"
         document = {
