@@ -55,6 +55,19 @@ def callback(system: str) -> ResponseReturnValue:
     return redirect(f"/connections/{connection_id}/review", 303)
 
 
+@blueprint.get("/connections/<system>/ended")
+def ended(system: str) -> ResponseReturnValue:
+    """Where a system sends somebody who disconnected over there. Nothing changes here on the word of an address: the
+    next call to the system tells, and the connection then says that it needs to be connected again."""
+    title = wiring().system(system).manifest.title
+    flash(
+        f"You disconnected in {title}. The connection will say so here as soon as {title} has told us; "
+        "connect again at any time.",
+        "warn",
+    )
+    return redirect("/connections", 303)
+
+
 def missing_settings(manifest: Manifest) -> list[str]:
     """The names of the settings an operator has to give before this adapter can be used."""
     names = [f"{manifest.name.upper()}_{secret.upper()}" for secret in manifest.secrets]
