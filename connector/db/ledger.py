@@ -38,6 +38,23 @@ class Ledger:
             at=self._bound.now,
         )
 
+    def of_payment(self, payment_id: str) -> dict[str, int]:
+        """What a payment's entries have moved so far, by account (minor units, debits positive)."""
+        e, k = t.ledger_entries.c, t.ledger_lines.c
+        statement = (
+            sa.select(k.account, sa.func.sum(k.amount))
+            .join(t.ledger_entries, e.id == k.entry_id)
+            .where(self._bound.mine(t.ledger_lines), e.payment_id == payment_id)
+            .group_by(k.account)
+        )
+        return {row[0]: int(row[1]) for row in self._bound.connection.execute(statement)}
+
+    def entries_of(self, payment_id: str) -> int:
+        """How many entries a payment has."""
+        e = t.ledger_entries
+        statement = sa.select(sa.func.count()).select_from(e).where(self._bound.mine(e), e.c.payment_id == payment_id)
+        return int(self._bound.connection.execute(statement).scalar_one())
+
     def sums(self) -> dict[str, int]:
         """The sum of all lines by currency; zero each, or the books are broken."""
         k = t.ledger_lines.c

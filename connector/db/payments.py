@@ -53,10 +53,13 @@ class Payments:
         gateway: str,
         form_key: str,
         expires_at: datetime,
-    ) -> PaymentRow:
-        """A payment begins: its row, its allocations (invoice id -> minor units) and its receipt token."""
+    ) -> PaymentRow | None:
+        """A payment begins: its row, its allocations (invoice id -> minor units) and its receipt token.
+
+        None when the same form has begun one meanwhile.
+        """
         payment_id, receipt = uuid.uuid4().hex, mint_token()
-        self._bound.insert(
+        begun = self._bound.insert_unless_there(
             t.payments,
             id=payment_id,
             connection_id=scope.connection_id,
@@ -72,6 +75,8 @@ class Payments:
             created_at=self._bound.now,
             expires_at=expires_at,
         )
+        if not begun:
+            return None
         for invoice_id, share in shares.items():
             self._bound.insert(t.allocations, payment_id=payment_id, invoice_id=invoice_id, amount=share)
         return self.get(payment_id)
@@ -162,6 +167,14 @@ class Payments:
             .order_by(r.created_at, r.id)
         )
         return [RefundRow(**row._mapping) for row in self._bound.rows(statement)]
+
+    def refunds_settled(self, payment_id: str) -> int:
+        """Minor units of a payment's refunds that have arrived."""
+        r = t.refunds.c
+        statement = sa.select(sa.func.coalesce(sa.func.sum(r.amount), 0)).where(
+            self._bound.mine(t.refunds), r.payment_id == payment_id, r.state == "settled"
+        )
+        return int(self._bound.connection.execute(statement).scalar_one())
 
     def change_refund(self, refund_id: str, **values: Any) -> None:
         """Set columns of one refund."""

@@ -71,6 +71,7 @@ class PaymentRow:
     """A payment. Amounts in minor units of `currency`."""
 
     id: str
+    merchant_id: int
     connection_id: int
     customer: str
     amount: int

@@ -57,11 +57,26 @@ def giving_back(
     return Entry("reversal", payment_id, reason, _lines(-1, gateway, connection_id, shares, currency))
 
 
-def shrink(shares: Mapping[int, int], total: int) -> dict[int, int]:
-    """Share `total` minor units out over invoices in proportion to what each was paid, by largest remainder."""
-    if total == sum(shares.values()):
-        return dict(shares)
-    return dict(zip(shares, allocate(total, list(shares.values())), strict=True)) if total else dict.fromkeys(shares, 0)
+def shift(paid: Mapping[int, int], shares: Mapping[int, int], hold: int) -> dict[int, int]:
+    """What each invoice counts as paid once the payment holds `hold` minor units in all, `paid` being what it is now.
+
+    Only the difference is shared out, by largest remainder over what can still change: sharing out the whole anew
+    could raise one invoice's share while money is given back. Raises Unbalanced for more than the shares sum to.
+    """
+    if not 0 <= hold <= sum(shares.values()):
+        raise Unbalanced(f"A payment cannot hold {hold} of {sum(shares.values())}.")
+    now = {invoice: paid.get(invoice, 0) for invoice in shares}
+    change = hold - sum(now.values())
+    if not change:
+        return now
+    room = [share - now[invoice] if change > 0 else now[invoice] for invoice, share in shares.items()]
+    steps = allocate(change, room)
+    return {invoice: now[invoice] + step for invoice, step in zip(shares, steps, strict=True)}
+
+
+def receivable(connection_id: int, invoice: int) -> str:
+    """The account of what a customer owes on one invoice."""
+    return f"receivable:{connection_id}:{invoice}"
 
 
 def _lines(
@@ -71,7 +86,7 @@ def _lines(
     return (
         EntryLine(f"clearing:{gateway}", Money(sign * total, currency)),
         *(
-            EntryLine(f"receivable:{connection_id}:{invoice}", Money(-sign * share, currency))
+            EntryLine(receivable(connection_id, invoice), Money(-sign * share, currency))
             for invoice, share in shares.items()
             if share
         ),

@@ -74,6 +74,8 @@ def why_no_link(
         return "Your accounting system reports a state for this invoice that we do not know, so we do not offer it."
     if connection_state == "pending":
         return "The connection is not confirmed yet. Finish the dry run first."
+    if connection_state == "disconnecting":
+        return "The connection is being ended."
     if connection_state in ("broken", "disconnected"):
         return connection_problem or "The connection to your accounting system has ended. Reconnect it first."
     if not gateway:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, InvalidOperation
 
 # ISO 4217 exponents that are not 2 (source: ISO 4217 list one, "minor unit" column).
 _EXPONENTS = {
@@ -17,6 +17,9 @@ _EXPONENTS = {
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,6}))?", re.ASCII)
 LARGEST = 10**15
+# Enough digits for whatever an upstream sends; what does not fit even so is no amount.
+_MOST_DIGITS = 15
+_EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])
 
 
 class NotMoney(ValueError):
@@ -103,11 +106,19 @@ def parse(text: str, currency: str) -> Money:
 
 
 def decimal_to_minor(value: Decimal, currency: str) -> int:
-    """Minor units of an upstream's decimal. Trailing zeros are fine; a real fraction of a coin raises NotMoney."""
-    scaled = value.scaleb(exponent(currency))
-    minor = int(scaled)
+    """Minor units of an upstream's decimal. Trailing zeros are fine; a real fraction of a coin raises NotMoney, and so
+    does what is no number or too large for any account."""
+    if not value.is_finite() or value.adjusted() > _MOST_DIGITS:
+        raise NotMoney(f"An amount in {currency} is no number, or too large.")
+    try:
+        scaled = value.scaleb(exponent(currency), _EXACT)
+        minor = int(scaled)
+    except (Inexact, InvalidOperation):
+        raise NotMoney(f"An amount in {currency} has more digits than any amount.") from None
     if minor != scaled:
         raise NotMoney(f"{value} {currency} is finer than the smallest coin of {currency}.")
+    if abs(minor) > LARGEST:
+        raise NotMoney("The amount is too large.")
     return minor
 
 

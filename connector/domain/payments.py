@@ -17,6 +17,7 @@ IN_FLIGHT = frozenset(
 )
 UNPAID_END = frozenset({PaymentState.FAILED, PaymentState.CANCELLED})
 _HOLDS_MONEY = frozenset({PaymentState.SETTLED, PaymentState.PARTLY_REFUNDED})
+_MONEY_MOVED = _HOLDS_MONEY | {PaymentState.REFUNDED, PaymentState.RETURNED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,23 +59,30 @@ class WordDoesNotFit(ValueError):
 def judge(*, amount: int, currency: str, state: PaymentState, booked: int, word: GatewayPayment) -> Verdict:
     """Decide what one payment becomes. Pure, and the same word twice changes nothing the second time.
 
-    An unknown word keeps what is known. Money that arrived on a payment we gave up on is still money.
-    Raises WordDoesNotFit when amount or currency differ.
+    An unknown word keeps what is known, and so does one that speaks of a payment still to be made when its money was
+    booked or came back already. Money that arrived on a payment we gave up on is still money. Invoices of money that
+    left again are released by the write-back, once the accounting system shows them as due.
+    Raises WordDoesNotFit when amount or currency differ, or more was given back than was paid.
     """
     if (word.amount, word.currency) != (amount, currency):
         raise WordDoesNotFit(
             f"The gateway reports {word.amount} {word.currency} (smallest units), we asked for {amount} {currency}."
         )
+    if not 0 <= word.refunded <= amount:
+        raise WordDoesNotFit(f"The gateway reports {word.refunded} given back of {amount} {currency} (smallest units).")
     if word.state is PaymentState.UNKNOWN:
         return Verdict(state, booked, release=False)
     if word.state in _HOLDS_MONEY:
         hold = amount - word.refunded
-        return Verdict(PaymentState.PARTLY_REFUNDED if word.refunded else PaymentState.SETTLED, hold, release=False)
-    if word.state in (PaymentState.RETURNED, PaymentState.REFUNDED):
-        return Verdict(word.state, 0, release=booked == 0)
-    if word.state in UNPAID_END:
-        return Verdict(word.state, 0, release=True)
-    return Verdict(word.state, booked, release=False)
+        now = PaymentState.PARTLY_REFUNDED if word.refunded else PaymentState.SETTLED
+        return Verdict(now if hold else PaymentState.REFUNDED, hold, release=False)
+    if word.state in IN_FLIGHT:
+        late = state in _MONEY_MOVED
+        return Verdict(state if late else word.state, booked, release=False)
+    if state in _MONEY_MOVED:
+        # Money that had arrived and is said never to have been paid has gone back.
+        return Verdict(PaymentState.RETURNED if word.state in UNPAID_END else word.state, 0, release=False)
+    return Verdict(word.state, 0, release=booked == 0)
 
 
 def merge_shares(shares: Mapping[int, int]) -> tuple[tuple[int, int], ...]:

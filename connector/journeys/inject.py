@@ -225,6 +225,7 @@ def _spot(wiring: Wiring, uow: UnitOfWork, placement: PlacementRow) -> LinkSpot:
         line=link_line(url),
         owned=f"{OWNED_PREFIX}{public}/i/",
         instead_of=None if old is None else link_url(public, uow.links.token_of(old)),
+        seen=uow.invoices.seen_text(placement.connection_id, placement.target),
     )
 
 

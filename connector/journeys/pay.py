@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
 from connector.contract import Answer, CheckoutRequest, Refused, Unclear
-from connector.db.rows import ConnectionRow, InvoiceRow, PaymentRow
+from connector.db.rows import InvoiceRow, PaymentRow
 from connector.db.unit_of_work import UnitOfWork
 from connector.domain.money import NotMoney, minor_to_text, parse
-from connector.domain.payments import CHECKOUT_SECONDS, IN_FLIGHT, Choice, PortalScope, merge_shares
+from connector.domain.payments import CHECKOUT_SECONDS, IN_FLIGHT, UNPAID_END, Choice, PortalScope, merge_shares
 from connector.domain.records import InvoiceState, Kind, PaymentState
 from connector.domain.work import Work
 from connector.errors import Conflict, Invalid, NotFound, Unavailable
@@ -28,6 +29,10 @@ class Started:
     redirect_url: str
 
 
+class _TakenMeanwhile(Exception):
+    """Another tab or person has begun a payment of these invoices in the very same moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Order:
     """What was chosen, checked against the mirror: invoice id -> minor units of `currency`."""
@@ -41,20 +46,41 @@ def start(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_ke
 
     Raises Invalid (an amount), Conflict (paid, changed, or being paid already), Unavailable (try again later).
     """
-    merchant_id = scope.merchant_id
-    with wiring.database.view(merchant_id) as view:
+    form = _form_of(wiring, scope, choices, form_key)
+    # Twice: whoever was first in the very moment we looked is found at the second look.
+    for _ in range(2):
+        with wiring.database.view(scope.merchant_id) as view:
+            earlier = view.payments.by_form(form)
+        earlier = earlier or _same_choice_under_way(wiring, scope, choices)
+        if earlier is None:
+            with suppress(_TakenMeanwhile):
+                payment = _intend(wiring, scope, choices, form)
+                _confirm_due(wiring, payment)
+                return _open_checkout(wiring, payment)
+        elif earlier.state is PaymentState.INTENDED:
+            _confirm_due(wiring, earlier)
+            return _open_checkout(wiring, earlier)
+        elif earlier.state in IN_FLIGHT and earlier.checkout_url and earlier.state is not PaymentState.PROCESSING:
+            return Started(earlier.checkout_url)
+        else:
+            return Started(_receipt_url(wiring, earlier))
+    raise Conflict("A payment of this invoice is already under way. Please wait until it is finished.")
+
+
+def _form_of(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_key: str) -> str:
+    """The form's name. Sent again with other amounts, or after its payment came to nothing (the back button allows
+    both), it is another form."""
+    with wiring.database.view(scope.merchant_id) as view:
         earlier = view.payments.by_form(form_key)
-    if earlier is None:
-        earlier = _same_choice_under_way(wiring, scope, choices)
-    if earlier is None:
-        payment, invoices, connection = _intend(wiring, scope, choices, form_key)
-        _confirm_due(wiring, connection, payment, invoices)
-        return _open_checkout(wiring, merchant_id, payment)
-    if earlier.state is PaymentState.INTENDED:
-        return _open_checkout(wiring, merchant_id, earlier)
-    if earlier.state in IN_FLIGHT and earlier.checkout_url and earlier.state is not PaymentState.PROCESSING:
-        return Started(earlier.checkout_url)
-    return Started(_receipt_url(wiring, merchant_id, earlier))
+        if earlier is None:
+            return form_key
+        now = merge_shares(_order(view, scope, choices, check_due=False).shares)
+        while earlier is not None:
+            if earlier.state not in UNPAID_END and merge_shares(view.payments.shares(earlier.id)) == now:
+                break
+            form_key = hashlib.sha256(f"{form_key}\n{now}".encode()).hexdigest()
+            earlier = view.payments.by_form(form_key)
+    return form_key
 
 
 def _same_choice_under_way(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice]) -> PaymentRow | None:
@@ -80,9 +106,8 @@ def _same_choice_under_way(wiring: Wiring, scope: PortalScope, choices: Sequence
     return None
 
 
-def _intend(
-    wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_key: str
-) -> tuple[PaymentRow, list[InvoiceRow], ConnectionRow]:
+def _intend(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_key: str) -> PaymentRow:
+    """Write the payment down and lock its invoices. Raises _TakenMeanwhile when another got there first."""
     with wiring.database.unit_of_work(scope.merchant_id) as uow:
         connection, merchant = uow.connections.get(scope.connection_id), uow.merchants.get()
         if not merchant.gateway or merchant.gateway not in wiring.gateways:
@@ -99,9 +124,9 @@ def _intend(
             form_key=form_key,
             expires_at=expires_at,
         )
-        for invoice_id in order.shares:
-            if not uow.payments.lock(invoice_id, payment.id):
-                raise Conflict("A payment of this invoice is already under way. Please wait until it is finished.")
+        # In the order of their ids, so that two choices that overlap never wait for each other.
+        if payment is None or not all(uow.payments.lock(invoice_id, payment.id) for invoice_id in sorted(order.shares)):
+            raise _TakenMeanwhile
         uow.payments.tell(payment.id, "customer", "Chose to pay", minor_to_text(payment.amount, payment.currency))
         uow.work.add(
             Work.RELEASE,
@@ -110,7 +135,7 @@ def _intend(
             payload={"payment": payment.id},
             delay=float(CHECKOUT_SECONDS),
         )
-        return payment, uow.invoices.several(list(order.shares)), connection
+        return payment
 
 
 def _order(
@@ -159,21 +184,21 @@ def _share(invoice: InvoiceRow, text: str, check_due: bool, partial: bool) -> in
     return minor
 
 
-def _confirm_due(
-    wiring: Wiring, connection: ConnectionRow, payment: PaymentRow, invoices: Sequence[InvoiceRow]
-) -> None:
+def _confirm_due(wiring: Wiring, payment: PaymentRow) -> None:
     """Re-read the balances upstream; a payment that no longer fits is dropped before any money can move."""
+    with wiring.database.view(payment.merchant_id) as view:
+        connection, shares = view.connections.get(payment.connection_id), view.payments.shares(payment.id)
+        invoices = view.invoices.several(list(shares))
     try:
         fresh.reread(wiring, connection, invoices)
     except Unavailable:
-        _drop(wiring, connection.merchant_id, payment.id, "The balance could not be confirmed")
+        _drop(wiring, payment, "The balance could not be confirmed")
         raise
-    with wiring.database.view(connection.merchant_id) as view:
-        shares = view.payments.shares(payment.id)
+    with wiring.database.view(payment.merchant_id) as view:
         now = view.invoices.several(list(shares))
     for invoice in now:
         if invoice.state != InvoiceState.OPEN or invoice.balance < shares[invoice.id]:
-            _drop(wiring, connection.merchant_id, payment.id, "The balance changed meanwhile")
+            _drop(wiring, payment, "The balance changed meanwhile")
             left = minor_to_text(invoice.balance, invoice.currency)
             raise Conflict(
                 f"Invoice {invoice.number} has changed: {left} {invoice.currency} is due now. "
@@ -181,16 +206,21 @@ def _confirm_due(
             )
 
 
-def _drop(wiring: Wiring, merchant_id: int, payment_id: str, why: str) -> None:
-    with wiring.database.unit_of_work(merchant_id) as uow:
-        if uow.payments.get(payment_id).state is PaymentState.INTENDED:
-            uow.payments.change(payment_id, state=PaymentState.CANCELLED, failure=why)
-            uow.payments.release(payment_id)
-            uow.payments.tell(payment_id, "us", why, "No money moved.")
+def _drop(wiring: Wiring, payment: PaymentRow, why: str) -> None:
+    """End a payment no page was opened for. One that another tab has opened meanwhile is ended at the gateway."""
+    with wiring.database.unit_of_work(payment.merchant_id) as uow:
+        state = uow.payments.get(payment.id).state
+        if state is PaymentState.INTENDED:
+            uow.payments.change(payment.id, state=PaymentState.CANCELLED, failure=why)
+            uow.payments.release(payment.id)
+            uow.payments.tell(payment.id, "us", why, "No money moved.")
+    if state is not PaymentState.INTENDED:
+        with suppress(Answer):
+            release.give_up(wiring, payment.merchant_id, payment.id)
 
 
-def _open_checkout(wiring: Wiring, merchant_id: int, payment: PaymentRow) -> Started:
-    gateway = wiring.gateway(payment.gateway)
+def _open_checkout(wiring: Wiring, payment: PaymentRow) -> Started:
+    merchant_id, gateway = payment.merchant_id, wiring.gateway(payment.gateway)
     with wiring.database.view(merchant_id) as view:
         merchant = view.merchants.get()
         numbers = [row.number for row in view.invoices.several(list(view.payments.shares(payment.id)))]
@@ -210,7 +240,7 @@ def _open_checkout(wiring: Wiring, merchant_id: int, payment: PaymentRow) -> Sta
     try:
         checkout = gateway.start_checkout(request)
     except Refused as answer:
-        _drop(wiring, merchant_id, payment.id, "The payment provider refused the payment")
+        _drop(wiring, payment, "The payment provider refused the payment")
         raise Conflict(f"The payment provider did not accept this payment: {answer.why}") from answer
     except Unclear as answer:
         raise Unavailable(
@@ -225,9 +255,14 @@ def _open_checkout(wiring: Wiring, merchant_id: int, payment: PaymentRow) -> Sta
             uow.payments.tell(payment.id, "us", "Opened the payment page", checkout.ref)
         if current.state is PaymentState.INTENDED:
             uow.payments.change(payment.id, state=PaymentState.CHECKOUT)
+    if current.state in UNPAID_END:
+        # Given up while the page was being opened: its invoices are free again, so nobody may pay it any more.
+        with suppress(Answer):
+            gateway.cancel(checkout.ref)
+        raise Conflict("This payment was ended meanwhile. Nothing was charged; reload the page and pay again.")
     return Started(checkout.url)
 
 
-def _receipt_url(wiring: Wiring, merchant_id: int, payment: PaymentRow) -> str:
-    with wiring.database.view(merchant_id) as view:
+def _receipt_url(wiring: Wiring, payment: PaymentRow) -> str:
+    with wiring.database.view(payment.merchant_id) as view:
         return f"{wiring.settings.public_url}/r/{view.payments.receipt_token(payment)}"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from connector.contract import TryAgain
+from connector.contract import Refused, TryAgain
 from connector.db.rows import PaymentRow
 from connector.db.unit_of_work import UnitOfWork
 from connector.db.work import WorkItem
 from connector.domain import ledger
 from connector.domain.money import minor_to_text
-from connector.domain.payments import UNPAID_END, Verdict, judge
+from connector.domain.payments import UNPAID_END, Verdict, WordDoesNotFit, judge
 from connector.domain.postings import PostingState, parts
 from connector.domain.records import GatewayPayment, PaymentState
 from connector.domain.work import Work
@@ -41,19 +41,43 @@ def run(wiring: Wiring, item: WorkItem) -> None:
             return
         ref = checkout.ref
     word = gateway.fetch(ref)
-    book(wiring, merchant_id, payment_id, word)
+    book(wiring, merchant_id, payment_id, word, seen=payment)
     if word.state is PaymentState.UNKNOWN:
         raise TryAgain("The payment provider reports a state we do not know; we ask again.", after=600.0)
 
 
-def book(wiring: Wiring, merchant_id: int, payment_id: str, word: GatewayPayment) -> PaymentState:
-    """Apply the gateway's word to a payment, once: the same word again changes nothing."""
+def book(
+    wiring: Wiring, merchant_id: int, payment_id: str, word: GatewayPayment, *, seen: PaymentRow | None = None
+) -> PaymentState:
+    """Apply the gateway's word to a payment, once: the same word again changes nothing.
+
+    `seen` is the payment as it stood before the gateway was asked: a word that another has overtaken is not booked,
+    TryAgain asks for a newer one. Raises Refused for a word that does not fit, for a person to look at.
+    """
+    try:
+        return _book(wiring, merchant_id, payment_id, word, seen)
+    except WordDoesNotFit as misfit:
+        with wiring.database.unit_of_work(merchant_id) as uow:
+            uow.payments.tell(payment_id, "gateway", "Speaks of another payment than ours", str(misfit))
+        raise Refused(f"{misfit} Nothing was booked; look at the payment there.", "misfit") from misfit
+
+
+def _book(
+    wiring: Wiring, merchant_id: int, payment_id: str, word: GatewayPayment, seen: PaymentRow | None
+) -> PaymentState:
     with wiring.database.unit_of_work(merchant_id) as uow:
         payment = uow.payments.get(payment_id)
+        if seen is not None and (seen.state, seen.booked, seen.refunded) != (
+            payment.state,
+            payment.booked,
+            payment.refunded,
+        ):
+            raise TryAgain("The payment changed while the payment provider was asked; we ask again.", after=0.0)
         verdict = judge(
             amount=payment.amount, currency=payment.currency, state=payment.state, booked=payment.booked, word=word
         )
         _note(uow, payment, verdict, word)
+        _settle_refunds(uow, payment.id, word)
         if verdict.hold != payment.booked:
             _move_money(wiring, uow, payment, verdict.hold, word)
         if verdict.release:
@@ -80,21 +104,30 @@ def _note(uow: UnitOfWork, payment: PaymentRow, verdict: Verdict, word: GatewayP
         amount = minor_to_text(word.refunded or payment.amount, payment.currency)
         detail = f"{word.method} {amount} {payment.currency} {word.failure}".strip()
         uow.payments.tell(payment.id, "gateway", said, detail)
-    for refund in uow.payments.refunds_open(payment.id):
-        if word.refunded > payment.refunded and refund.state == "sent":
+
+
+def _settle_refunds(uow: UnitOfWork, payment_id: str, word: GatewayPayment) -> None:
+    """Refunds the gateway has taken, oldest first, as far as what it reports as given back covers them."""
+    left = word.refunded - uow.payments.refunds_settled(payment_id)
+    for refund in uow.payments.refunds_open(payment_id):
+        if refund.state == "sent" and refund.amount <= left:
             uow.payments.change_refund(refund.id, state="settled")
+            left -= refund.amount
 
 
 def _move_money(wiring: Wiring, uow: UnitOfWork, payment: PaymentRow, hold: int, word: GatewayPayment) -> None:
     """Book the difference, and say what must stand in the system's books from now on."""
     shares = uow.payments.shares(payment.id)
-    before, after = ledger.shrink(shares, payment.booked), ledger.shrink(shares, hold)
+    moved = uow.ledger.of_payment(payment.id)
+    before = {invoice: -moved.get(ledger.receivable(payment.connection_id, invoice), 0) for invoice in shares}
+    after = ledger.shift(before, shares, hold)
     difference = {invoice: abs(after[invoice] - before[invoice]) for invoice in shares}
     entry = ledger.receipt if hold > payment.booked else ledger.giving_back
     uow.ledger.book(
         entry(
             payment_id=payment.id,
-            reason=f"{payment.id}:{word.state}:{hold}",
+            # The payment's row is locked: its entries are numbered in the order of what happened to it.
+            reason=f"{payment.id}:{uow.ledger.entries_of(payment.id) + 1}:{word.state}:{hold}",
             gateway=payment.gateway,
             connection_id=payment.connection_id,
             shares=difference,

@@ -32,7 +32,7 @@ def give_up(wiring: Wiring, merchant_id: int, payment_id: str) -> PaymentState:
             return _never_opened(wiring, merchant_id, payment_id)
         ref = checkout.ref
     word = gateway.cancel(ref)
-    state = reconcile.book(wiring, merchant_id, payment_id, word)
+    state = reconcile.book(wiring, merchant_id, payment_id, word, seen=payment)
     if word.payable:
         raise TryAgain("The payment page is still open at the payment provider.", after=60.0)
     return state
