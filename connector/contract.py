@@ -113,10 +113,19 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class SeenText:
+    """The text a link stands in, as the sync last read it, and the version it was read at."""
+
+    version: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinkSpot:
     """One link to stand on one upstream invoice. `line` is the whole text, e.g. 'Pay online: https://…'.
 
     `owned` is the prefix by which our own line is recognised; `instead_of` the URL of an older link to replace.
+    `seen` saves reading first where the upstream refuses a stale version; without it the invoice is read.
     """
 
     remote_id: str
@@ -124,6 +133,7 @@ class LinkSpot:
     line: str
     owned: str
     instead_of: str | None = None
+    seen: SeenText | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from connector.domain.work import Work
 from connector.wiring import Wiring
 
 # A burst of events of one connection is one reading: they are waited for this long (seconds).
-COALESCE_SECONDS = 2.0
+COALESCE_SECONDS = 4.0
 
 
 def run(wiring: Wiring, item: WorkItem) -> None:

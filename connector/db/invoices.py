@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connector.contract import SeenText
 from connector.db import tables as t
 from connector.db.bound import Bound
 from connector.db.rows import InvoiceRow
@@ -57,6 +58,16 @@ class Invoices:
             .limit(3)
         )
         return [_row(row) for row in self._bound.rows(statement)]
+
+    def seen_text(self, connection_id: int, remote_id: str) -> SeenText | None:
+        """The text the customer sees on an invoice, as the sync last read it; None for one without a version."""
+        i = t.invoices.c
+        row = self._bound.connection.execute(
+            self._bound.select(t.invoices, i.version, i.memo).where(
+                i.connection_id == connection_id, i.kind == Kind.INVOICE, i.remote_id == remote_id
+            )
+        ).first()
+        return SeenText(row.version, row.memo) if row is not None and row.version else None
 
     def customer_name(self, connection_id: int, customer: str) -> str:
         """The customer's name, empty when the upstream has not told us yet."""

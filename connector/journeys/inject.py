@@ -89,15 +89,8 @@ def withdraw(wiring: Wiring, item: WorkItem) -> None:
     connection = _connection(wiring, item)
     with wiring.database.view(connection.merchant_id) as view:
         turn = view.links.placements(connection.id, ("withdrawing",), _TURN)
-    system = wiring.system(connection.system)
     for placement in turn:
-        with wiring.database.view(connection.merchant_id) as view:
-            spot = _spot(wiring, view, placement)
-        problem = ""
-        try:
-            system.withdraw_link(wiring.access(connection), spot)
-        except (Refused, Gone, Disconnected) as answer:
-            problem = answer.why
+        problem = _taken_away(wiring, connection, placement)
         with wiring.database.unit_of_work(connection.merchant_id) as uow:
             uow.links.change_placement(placement.id, state="withdrawn", problem=problem)
     if turn:
@@ -107,6 +100,20 @@ def withdraw(wiring: Wiring, item: WorkItem) -> None:
         uow.work.add(
             Work.REVOKE, str(connection.id), partition=str(connection.id), payload={"connection": connection.id}
         )
+
+
+def _taken_away(wiring: Wiring, connection: ConnectionRow, placement: PlacementRow) -> str:
+    """Take one line away upstream; why it still stands, empty when it does not."""
+    system = wiring.system(connection.system)
+    if placement.link_id is None:
+        return f"Take the payment service off {placement.target_name} in {system.manifest.title} yourself."
+    with wiring.database.view(connection.merchant_id) as view:
+        spot = _spot(wiring, view, placement)
+    try:
+        system.withdraw_link(wiring.access(connection), spot)
+    except (Refused, Gone, Disconnected) as answer:
+        return answer.why
+    return ""
 
 
 def check(wiring: Wiring, merchant_id: int, connection_id: int, target: str) -> None:
@@ -120,8 +127,9 @@ def check(wiring: Wiring, merchant_id: int, connection_id: int, target: str) -> 
     state = wiring.system(connection.system).verify_link(wiring.access(connection), spot)
     with wiring.database.unit_of_work(merchant_id) as uow:
         if state.present and state.right:
-            uow.links.change_placement(
-                placement.id,
+            uow.links.move_placement(
+                placement,
+                ("planned", "placing", "placed", "refused"),
                 state="placed",
                 where_placed=state.where,
                 verified_at=uow.now,
@@ -145,6 +153,8 @@ def place_again(wiring: Wiring, merchant_id: int, connection_id: int, target: st
         placement = uow.links.placement(connection_id, target)
         if placement is None:
             raise NotFound("No link was placed on this invoice yet.")
+        if uow.connections.get(connection_id).state != "active":
+            raise Conflict("Links are placed for active connections only. Reconnect it first.")
         uow.links.change_placement(placement.id, state="planned", problem="")
         _ask(uow, connection_id)
 
@@ -180,16 +190,19 @@ def _check_available(uow: UnitOfWork, connection_id: int, scope: Scope, target: 
 def _place(wiring: Wiring, connection: ConnectionRow, placement: PlacementRow) -> None:
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
         spot = _spot(wiring, uow, placement)
-        uow.links.change_placement(placement.id, state="placing")
+        if not uow.links.move_placement(placement, ("planned", "placing"), state="placing"):
+            return
     try:
         placed = wiring.system(connection.system).place_link(wiring.access(connection), spot)
     except (Refused, Gone, Stale) as answer:
         with wiring.database.unit_of_work(connection.merchant_id) as uow:
-            uow.links.change_placement(placement.id, state="refused", problem=answer.why)
+            uow.links.move_placement(placement, ("placing",), state="refused", problem=answer.why)
         return
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
-        uow.links.change_placement(
-            placement.id,
+        # Not when the link was regenerated or the connection ended while the call was out: then there is more to do.
+        uow.links.move_placement(
+            placement,
+            ("placing",),
             state="placed",
             where_placed=placed.where,
             text_before=placed.before if placement.text_before is None else placement.text_before,
