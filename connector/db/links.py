@@ -154,6 +154,28 @@ class Links:
         if not self._bound.update(t.placements, p.id == placement_id, changed_at=self._bound.now, **values):
             raise NotFound("This link placement does not exist.")
 
+    def move_placement(self, placement: PlacementRow, from_states: Sequence[str], **values: Any) -> bool:
+        """Set columns of a placement that still stands in one of `from_states` with the same link; whether it did."""
+        p = t.placements.c
+        return bool(
+            self._bound.update(
+                t.placements,
+                p.id == placement.id,
+                p.link_id == placement.link_id,
+                p.state.in_(list(from_states)),
+                changed_at=self._bound.now,
+                **values,
+            )
+        )
+
+    def forget_placements(self, connection_id: int) -> None:
+        """Forget where links of a connection stood, so that all are placed anew. A template's address stays right."""
+        p = t.placements
+        ended = sa.or_(p.c.link_id.is_not(None), p.c.state.in_(("withdrawing", "withdrawn")))
+        self._bound.connection.execute(
+            sa.delete(p).where(self._bound.mine(p), p.c.connection_id == connection_id, ended)
+        )
+
     def _binding(self, scope: str, target: str) -> str:
         return f"link:{self._bound.merchant_id}:{scope}:{target}"
 

@@ -81,6 +81,16 @@ class Postings:
         )
         return count == 1
 
+    def posted_as(self, connection_id: int, remote_ids: Sequence[str]) -> list[PostingRow]:
+        """Postings that stand upstream under these ids."""
+        p = t.postings.c
+        statement = (
+            self._bound.select(t.postings, *_FIELDS)
+            .where(p.connection_id == connection_id, p.state == PostingState.POSTED, p.remote_id.in_(list(remote_ids)))
+            .order_by(p.key)
+        )
+        return [posting_row(row) for row in self._bound.rows(statement)]
+
     def payments_waiting(self, connection_id: int) -> list[str]:
         """Payments with something still to be sent to, or reversed in, a system."""
         p = t.postings.c

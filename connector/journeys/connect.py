@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import date
 
-from connector.contract import Answer, Disconnected, Tenant, TryAgain, Unclear
+from connector.contract import Answer, Disconnected, Gone, Refused, Tenant, TryAgain, Unclear
 from connector.db.leases import seal_tokens
 from connector.db.rows import ConnectionRow
 from connector.db.unit_of_work import UnitOfWork
@@ -72,11 +72,16 @@ def finish(
         for connection_id in connection_ids:
             uow.connections.store_secrets(connection_id, seal_tokens(uow.vault, str(connection_id), grant.tokens))
             connection = uow.connections.get(connection_id)
+            if connection.state == "disconnected":
+                # Its links were ended; those that still stand upstream are replaced by new ones.
+                uow.links.forget_placements(connection_id)
             if connection.state in ("broken", "disconnected"):
                 again = "active" if connection.history_start or connection.first_import_done_at else "pending"
                 uow.connections.change(connection_id, state=again, problem="")
                 if again == "active":
                     _ask_for_everything(uow, connection_id)
+                    if connection.place_links:
+                        _ask_for_links(uow, connection_id)
                     _wake_write_backs(uow, connection_id)
         uow.merchants.audit("connection.connected", target=f"connection {connection_ids[0]}", user_id=user_id)
     return connection_ids[0]
@@ -136,9 +141,7 @@ def confirm(
         )
         _ask_for_everything(uow, connection_id)
         if place_links and connection.first_import_done_at:
-            uow.work.add(
-                Work.INJECT, str(connection_id), partition=str(connection_id), payload={"connection": connection_id}
-            )
+            _ask_for_links(uow, connection_id)
         uow.merchants.audit("connection.confirmed", target=f"connection {connection_id}", user_id=user_id)
 
 
@@ -149,7 +152,8 @@ def disconnect(wiring: Wiring, merchant_id: int, connection_id: int, *, withdraw
         if connection.state == "disconnected":
             return
         uow.connections.change(connection_id, state="disconnecting", problem="")
-        if withdraw_links and connection.state == "active":
+        # Asked for twice, the links are withdrawn all the same before the access that takes is given up.
+        if withdraw_links and connection.state in ("active", "disconnecting"):
             uow.links.withdraw_all(connection_id)
             uow.work.add(
                 Work.WITHDRAW, str(connection_id), partition=str(connection_id), payload={"connection": connection_id}
@@ -166,6 +170,7 @@ def revoke(wiring: Wiring, item: WorkItem) -> None:
     connection = _connection(wiring, item)
     if connection.state == "disconnected":
         return
+    problem = ""
     try:
         # Revoking may need a working token; renewing it is the keeper's work, who shares the result.
         wiring.access(connection).token(None)
@@ -174,9 +179,12 @@ def revoke(wiring: Wiring, item: WorkItem) -> None:
         wiring.system(connection.system).revoke(tokens, tenant)
     except Disconnected:
         pass
+    except (Refused, Gone) as answer:
+        title = wiring.system(connection.system).manifest.title
+        problem = f"{title} did not confirm that our access has ended: {answer.why} Remove the app in {title} as well."
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
         uow.connections.forget_secrets(connection.id)
-        uow.connections.change(connection.id, state="disconnected")
+        uow.connections.change(connection.id, state="disconnected", problem=problem)
         uow.links.revoke_all(connection.id)
 
 
@@ -206,6 +214,10 @@ def _keep(uow: UnitOfWork, system: str, tenant: Tenant, *, by_template: bool) ->
 
 def _ask_for_everything(uow: UnitOfWork, connection_id: int) -> None:
     uow.work.add(Work.SYNC, str(connection_id), partition=str(connection_id), payload={"connection": connection_id})
+
+
+def _ask_for_links(uow: UnitOfWork, connection_id: int) -> None:
+    uow.work.add(Work.INJECT, str(connection_id), partition=str(connection_id), payload={"connection": connection_id})
 
 
 def _wake_write_backs(uow: UnitOfWork, connection_id: int) -> None:

@@ -23,7 +23,7 @@ from connector.domain.records import (
 )
 from connector.domain.work import Work
 from connector.errors import Conflict, Unavailable
-from connector.journeys import fresh
+from connector.journeys import fresh, write_back
 from connector.journeys.connect import mark_broken
 from connector.wiring import Wiring
 
@@ -154,7 +154,10 @@ def put(uow: UnitOfWork, connection_id: int, kind: Kind, records: Sequence[Recor
         case Kind.CUSTOMER:
             uow.mirror.put_customers(connection_id, [r for r in records if isinstance(r, UpstreamCustomer)])
         case Kind.PAYMENT:
-            uow.mirror.put_payments(connection_id, [r for r in records if isinstance(r, UpstreamPayment)])
+            payments = [r for r in records if isinstance(r, UpstreamPayment)]
+            uow.mirror.put_payments(connection_id, payments)
+            if deleted := [payment.remote_id for payment in payments if payment.reversed]:
+                write_back.notice_deleted(uow, connection_id, deleted)
         case Kind.RECURRING:
             uow.mirror.put_recurring(connection_id, [r for r in records if isinstance(r, UpstreamRecurring)])
         case Kind.INVOICE | Kind.CREDIT_NOTE | Kind.ESTIMATE:

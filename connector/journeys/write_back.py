@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from connector.contract import (
@@ -18,6 +19,7 @@ from connector.contract import (
 from connector.db.rows import ConnectionRow, PostingRow
 from connector.db.unit_of_work import UnitOfWork
 from connector.db.work import WorkItem
+from connector.domain.ledger import receivable
 from connector.domain.money import minor_to_text
 from connector.domain.postings import Part, PostingState
 from connector.domain.records import InvoiceState, RemotePayment, UpstreamInvoice
@@ -43,11 +45,15 @@ def run(wiring: Wiring, item: WorkItem) -> None:
     system = wiring.system(connection.system)
     try:
         access = wiring.access(connection)
+        # What could not be taken back stands in the way of what shall stand in its place.
+        stuck = {posting.part for posting in postings if posting.state is PostingState.NEEDS_REVIEW}
         for posting in postings:
-            if posting.state is PostingState.REVERSING:
-                _reverse(wiring, system, access, connection, posting, customer)
+            if posting.state is PostingState.REVERSING and not _reverse(
+                wiring, system, access, connection, posting, customer
+            ):
+                stuck.add(posting.part)
         for posting in postings:
-            if posting.state in _TO_SEND:
+            if posting.state in _TO_SEND and posting.part not in stuck:
                 _send(wiring, item, system, access, connection, posting, customer)
         _close(wiring, system, access, connection, payment_id)
     except Disconnected as ended:
@@ -70,7 +76,8 @@ def _send(
         _wait_for_the_earlier_call(wiring.clock(), posting)
         found = system.find_payment(access, _intent(connection, posting, customer))
         if found is not None and found.reversed:
-            _park(wiring, connection, posting, f"It was recorded in {title} and then deleted or voided there by hand.")
+            deleted = f"It was recorded in {title} and then deleted or voided there by hand. Retry records it again."
+            _park(wiring, connection, posting, deleted, remote_id=found.remote_id)
             return
         if found is not None:
             _posted(wiring, item, connection, posting, found, f"Found in {title}: an earlier try had arrived")
@@ -124,16 +131,21 @@ def _may_resend(system: BillingSystem, now: datetime, posting: PostingRow) -> bo
 
 def _raise_generation(wiring: Wiring, connection: ConnectionRow, posting: PostingRow) -> None:
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
-        if not uow.postings.move(posting.key, _SENT_BEFORE, PostingState.SUPERSEDED):
-            return
-        uow.postings.queue(
-            connection_id=connection.id,
-            payment_id=posting.payment_id,
-            part=Part(posting.part, posting.allocations),
-            generation=posting.generation + 1,
-            currency=posting.currency,
-            paid_on=posting.paid_on,
-        )
+        if uow.postings.get(posting.key).state in _SENT_BEFORE:
+            _queue_anew(uow, posting)
+
+
+def _queue_anew(uow: UnitOfWork, posting: PostingRow) -> None:
+    """The same part under a new key: what went out under the old one certainly does not stand."""
+    uow.postings.change(posting.key, state=PostingState.SUPERSEDED)
+    uow.postings.queue(
+        connection_id=posting.connection_id,
+        payment_id=posting.payment_id,
+        part=Part(posting.part, posting.allocations),
+        generation=posting.generation + 1,
+        currency=posting.currency,
+        paid_on=posting.paid_on,
+    )
 
 
 def _what_stands_against(
@@ -157,10 +169,13 @@ def _what_stands_against(
     return None
 
 
-def _park(wiring: Wiring, connection: ConnectionRow, posting: PostingRow, problem: str) -> None:
-    """A person must look; the payment stays in our ledger and the invoice stays locked."""
+def _park(wiring: Wiring, connection: ConnectionRow, posting: PostingRow, problem: str, *, remote_id: str = "") -> None:
+    """A person must look; the payment stays in our ledger and the invoice stays locked. `remote_id`: what had been
+    recorded, where something had."""
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
-        if uow.postings.move(posting.key, _TO_SEND, PostingState.NEEDS_REVIEW, problem=problem):
+        if uow.postings.move(
+            posting.key, _TO_SEND, PostingState.NEEDS_REVIEW, problem=problem, remote_id=remote_id or posting.remote_id
+        ):
             uow.payments.tell(posting.payment_id, "system", f"{connection.name} did not take the payment", problem)
 
 
@@ -197,8 +212,11 @@ def _reverse(
     connection: ConnectionRow,
     posting: PostingRow,
     customer: str,
-) -> None:
-    """Take a recorded payment back upstream, so that its invoices reopen; nothing there is done already."""
+) -> bool:
+    """Take a recorded payment back upstream, so that its invoices reopen; nothing there is done already.
+
+    False when the system refuses: a person must look.
+    """
     title = system.manifest.title
     if not posting.remote_id:
         _wait_for_the_earlier_call(wiring.clock(), posting)
@@ -210,12 +228,13 @@ def _reverse(
         with wiring.database.unit_of_work(connection.merchant_id) as uow:
             uow.postings.change(posting.key, state=PostingState.NEEDS_REVIEW, problem=answer.why)
             uow.payments.tell(posting.payment_id, "system", f"{title} did not reverse the payment", answer.why)
-        return
+        return False
     except Gone:
         pass
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
         if uow.postings.move(posting.key, (PostingState.REVERSING,), PostingState.REVERSED):
             uow.payments.tell(posting.payment_id, "system", f"{title} reversed the payment", _in_words(posting))
+    return True
 
 
 def _close(wiring: Wiring, system: BillingSystem, access: Access, connection: ConnectionRow, payment_id: str) -> None:
@@ -237,22 +256,56 @@ def _close(wiring: Wiring, system: BillingSystem, access: Access, connection: Co
 
 
 def retry(wiring: Wiring, merchant_id: int, posting_key: str, user_id: int) -> None:
-    """A person has looked at a posting that needed review and wants it tried again, by look-up first."""
+    """A person has looked at a posting that needed review and wants it tried again, by look-up first.
+
+    One that was being taken back is taken back; one that was recorded and deleted upstream by hand is recorded anew.
+    """
     with wiring.database.unit_of_work(merchant_id) as uow:
         posting = uow.postings.get(posting_key)
-        again = PostingState.SENDING if posting.sent_at else PostingState.QUEUED
-        if uow.postings.move(posting_key, (PostingState.NEEDS_REVIEW,), again, problem=""):
-            uow.work.add(
-                Work.WRITE_BACK,
-                f"{posting.payment_id}:{posting.connection_id}",
-                partition=str(posting.connection_id),
-                payload={
-                    "payment": posting.payment_id,
-                    "connection": posting.connection_id,
-                    "anew": posting.key,
-                },
-            )
-            uow.merchants.audit("posting.retried", target=f"payment {posting.payment_id}", user_id=user_id)
+        if posting.state is not PostingState.NEEDS_REVIEW:
+            return
+        if not _shall_stand(uow, posting):
+            uow.postings.change(posting_key, state=PostingState.REVERSING, problem="")
+        elif posting.remote_id:
+            _queue_anew(uow, posting)
+        else:
+            again = PostingState.SENDING if posting.sent_at else PostingState.QUEUED
+            uow.postings.change(posting_key, state=again, problem="")
+        uow.work.add(
+            Work.WRITE_BACK,
+            f"{posting.payment_id}:{posting.connection_id}",
+            partition=str(posting.connection_id),
+            payload={"payment": posting.payment_id, "connection": posting.connection_id},
+        )
+        uow.merchants.audit("posting.retried", target=f"payment {posting.payment_id}", user_id=user_id)
+
+
+def notice_deleted(uow: UnitOfWork, connection_id: int, remote_ids: Sequence[str]) -> None:
+    """Payments of these ids no longer count upstream: where one was ours and shall stand, a person must know."""
+    for posting in uow.postings.posted_as(connection_id, remote_ids):
+        problem = (
+            "This payment was deleted or voided in your accounting system by hand, so the invoice is due again there. "
+            "Retry records it again."
+        )
+        if uow.postings.move(posting.key, (PostingState.POSTED,), PostingState.NEEDS_REVIEW, problem=problem):
+            uow.payments.tell(posting.payment_id, "system", "The recorded payment was deleted by hand", problem)
+
+
+def _shall_stand(uow: UnitOfWork, posting: PostingRow) -> bool:
+    """Whether the payment still holds what this posting says, and no later one has taken its place."""
+    moved = uow.ledger.of_payment(posting.payment_id)
+    held = {
+        invoice.remote_id: -moved.get(receivable(posting.connection_id, invoice.id), 0)
+        for invoice in uow.invoices.several(list(uow.payments.shares(posting.payment_id)))
+    }
+    generations = [
+        other.generation
+        for other in uow.postings.of_payment(posting.payment_id, posting.connection_id)
+        if other.part == posting.part
+    ]
+    return posting.generation == max(generations) and all(
+        held.get(remote_id) == share for remote_id, share in posting.allocations
+    )
 
 
 def _intent(connection: ConnectionRow, posting: PostingRow, customer: str) -> PaymentIntent:
