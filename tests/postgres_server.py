@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import os
 import pwd
+import secrets
 import shutil
 import stat
 import subprocess
@@ -36,10 +37,11 @@ class PostgresServer:
         self._administrator = administrator
         self._url_template = url_template
         self._numbers = itertools.count(1)
+        self._mark = secrets.token_hex(4)
 
     def create_database(self, template: str | None = None) -> str:
         """Create a database, as a copy of the one at URL `template` if given, and return its SQLAlchemy URL."""
-        name = f"duebridge_test_{os.getpid()}_{next(self._numbers)}"
+        name = f"duebridge_test_{self._mark}_{next(self._numbers)}"
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
             original = make_url(template).database or ""
