@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Flask
+from werkzeug.routing import IntegerConverter, Map
 
 from connector.dashboard import (
     connection,
@@ -20,8 +21,16 @@ from connector.dashboard.frame import add_to
 from connector.web import assets
 
 
+class RowId(IntegerConverter):
+    """The id of a row in an address; a number no database can hold is no address of ours."""
+
+    def __init__(self, map: Map) -> None:
+        super().__init__(map, max=2**53)
+
+
 def install(app: Flask) -> None:
     """Add the merchant's pages."""
+    app.url_map.converters["row"] = RowId
     assets.serve_static("dashboard", __file__)
     app.register_blueprint(entrance.blueprint)
     for part in (home, settings, connections, connection, invoices, invoice, customers, payments, payment):

@@ -16,7 +16,7 @@ from connector.web.context import wiring
 blueprint = staff_blueprint("connection")
 
 
-@blueprint.get("/connections/<int:connection_id>")
+@blueprint.get("/connections/<row:connection_id>")
 def page(connection_id: int) -> ResponseReturnValue:
     """Where the connection stands."""
     status = reading.status(wiring(), merchant_id(), connection_id)
@@ -39,7 +39,7 @@ def page(connection_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/connections/<int:connection_id>/progress.json")
+@blueprint.get("/connections/<row:connection_id>/progress.json")
 def progress(connection_id: int) -> ResponseReturnValue:
     """The same in numbers, for the page's own script and for whoever watches."""
     status = reading.status(wiring(), merchant_id(), connection_id)
@@ -54,13 +54,13 @@ def progress(connection_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/connections/<int:connection_id>/review")
+@blueprint.get("/connections/<row:connection_id>/review")
 def review(connection_id: int) -> ResponseReturnValue:
     """The dry run; for a confirmed connection, what was decided then and can still be changed."""
     return _review_page(connection_id)
 
 
-@blueprint.post("/connections/<int:connection_id>/survey")
+@blueprint.post("/connections/<row:connection_id>/survey")
 def survey(connection_id: int) -> ResponseReturnValue:
     """Count again from another day."""
     one = reading.connection(wiring(), merchant_id(), connection_id)
@@ -75,7 +75,7 @@ def survey(connection_id: int) -> ResponseReturnValue:
     return redirect(f"/connections/{connection_id}/review", 303)
 
 
-@blueprint.post("/connections/<int:connection_id>/confirm")
+@blueprint.post("/connections/<row:connection_id>/confirm")
 def confirm(connection_id: int) -> ResponseReturnValue:
     """The merchant says yes: from now on records are imported and, if wanted, links placed."""
     one = reading.connection(wiring(), merchant_id(), connection_id)
@@ -99,7 +99,7 @@ def confirm(connection_id: int) -> ResponseReturnValue:
     return redirect(f"/connections/{connection_id}", 303)
 
 
-@blueprint.post("/connections/<int:connection_id>/sync")
+@blueprint.post("/connections/<row:connection_id>/sync")
 def sync_now(connection_id: int) -> ResponseReturnValue:
     """Ask what has changed, now."""
     return act(
@@ -109,7 +109,7 @@ def sync_now(connection_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/connections/<int:connection_id>/reconnect")
+@blueprint.post("/connections/<row:connection_id>/reconnect")
 def reconnect(connection_id: int) -> ResponseReturnValue:
     """To the vendor's consent screen, for the same organisation."""
     one = reading.connection(wiring(), merchant_id(), connection_id)
@@ -119,14 +119,14 @@ def reconnect(connection_id: int) -> ResponseReturnValue:
     return redirect(url, 303)
 
 
-@blueprint.get("/connections/<int:connection_id>/disconnect")
+@blueprint.get("/connections/<row:connection_id>/disconnect")
 def ask_disconnect(connection_id: int) -> ResponseReturnValue:
     """What ending the connection means."""
     status = reading.status(wiring(), merchant_id(), connection_id)
     return show("disconnect", "connections", one=status.connection, placements=status.placements)
 
 
-@blueprint.post("/connections/<int:connection_id>/disconnect")
+@blueprint.post("/connections/<row:connection_id>/disconnect")
 def disconnect(connection_id: int) -> ResponseReturnValue:
     """End it."""
     return act(
@@ -138,7 +138,7 @@ def disconnect(connection_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/connections/<int:connection_id>/themes/<theme>/confirm")
+@blueprint.post("/connections/<row:connection_id>/themes/<theme>/confirm")
 def confirm_theme(connection_id: int, theme: str) -> ResponseReturnValue:
     """The merchant says: I have put the link into this theme."""
     return act(
@@ -148,7 +148,7 @@ def confirm_theme(connection_id: int, theme: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/connections/<int:connection_id>/themes")
+@blueprint.post("/connections/<row:connection_id>/themes")
 def look_for_themes(connection_id: int) -> ResponseReturnValue:
     """Look for templates made since the first import."""
     return act(

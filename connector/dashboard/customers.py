@@ -36,7 +36,7 @@ def listing() -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/customers/<int:customer_id>")
+@blueprint.get("/customers/<row:customer_id>")
 def page(customer_id: int) -> ResponseReturnValue:
     """One customer."""
     one = _one(customer_id)
@@ -44,7 +44,7 @@ def page(customer_id: int) -> ResponseReturnValue:
     return show("customer", "customers", one=one, title=system.manifest.title if system else one.system)
 
 
-@blueprint.post("/customers/<int:customer_id>/link")
+@blueprint.post("/customers/<row:customer_id>/link")
 def generate(customer_id: int) -> ResponseReturnValue:
     """Make the link to everything the customer owes."""
     one = _one(customer_id)
@@ -55,7 +55,7 @@ def generate(customer_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/customers/<int:customer_id>/regenerate")
+@blueprint.get("/customers/<row:customer_id>/regenerate")
 def ask_regenerate(customer_id: int) -> ResponseReturnValue:
     """What regenerating means, before it happens."""
     one = _one(customer_id)
@@ -69,7 +69,7 @@ def ask_regenerate(customer_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/customers/<int:customer_id>/regenerate")
+@blueprint.post("/customers/<row:customer_id>/regenerate")
 def regenerate(customer_id: int) -> ResponseReturnValue:
     """End the old link at once and make a new one."""
     one = _one(customer_id)

@@ -53,7 +53,10 @@ def enter() -> ResponseReturnValue:
     """Address and password belong together: a new session."""
     email, after = request.form.get("email", "")[:300], _local(request.form.get("next", ""))
     limits.hold_caller("staff-sign-in", limit=30, period=600)
-    limits.hold("staff-sign-in-for", email.strip().lower(), limit=10, period=900)
+    # Strict for one caller, lenient for all together, so that a stranger cannot easily lock somebody out.
+    address = email.strip().lower()
+    limits.hold("staff-sign-in-for", f"{request.remote_addr}:{address}", limit=10, period=900)
+    limits.hold("staff-sign-in-of", address, limit=100, period=900)
     try:
         token = signing_in.run(wiring(), email=email, password=request.form.get("password", "")[:300])
     except Invalid as error:

@@ -14,7 +14,7 @@ from connector.web.context import wiring
 blueprint = staff_blueprint("invoice")
 
 
-@blueprint.get("/invoices/<int:invoice_id>")
+@blueprint.get("/invoices/<row:invoice_id>")
 def page(invoice_id: int) -> ResponseReturnValue:
     """Everything about it."""
     one = _one(invoice_id)
@@ -29,7 +29,7 @@ def page(invoice_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/invoices/<int:invoice_id>/link")
+@blueprint.post("/invoices/<row:invoice_id>/link")
 def generate(invoice_id: int) -> ResponseReturnValue:
     """Make the link."""
     one = _one(invoice_id)
@@ -40,7 +40,7 @@ def generate(invoice_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.get("/invoices/<int:invoice_id>/regenerate")
+@blueprint.get("/invoices/<row:invoice_id>/regenerate")
 def ask_regenerate(invoice_id: int) -> ResponseReturnValue:
     """What regenerating means, before it happens."""
     one = _one(invoice_id)
@@ -54,7 +54,7 @@ def ask_regenerate(invoice_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/invoices/<int:invoice_id>/regenerate")
+@blueprint.post("/invoices/<row:invoice_id>/regenerate")
 def regenerate(invoice_id: int) -> ResponseReturnValue:
     """End the old link at once and make a new one."""
     one = _one(invoice_id)
@@ -65,7 +65,7 @@ def regenerate(invoice_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/invoices/<int:invoice_id>/check-link")
+@blueprint.post("/invoices/<row:invoice_id>/check-link")
 def check_link(invoice_id: int) -> ResponseReturnValue:
     """Read the invoice back upstream."""
     one = _one(invoice_id)
@@ -76,7 +76,7 @@ def check_link(invoice_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/invoices/<int:invoice_id>/place-again")
+@blueprint.post("/invoices/<row:invoice_id>/place-again")
 def place_again(invoice_id: int) -> ResponseReturnValue:
     """Try again to make the link stand."""
     one = _one(invoice_id)
@@ -87,7 +87,7 @@ def place_again(invoice_id: int) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/invoices/<int:invoice_id>/sync")
+@blueprint.post("/invoices/<row:invoice_id>/sync")
 def sync_now(invoice_id: int) -> ResponseReturnValue:
     """Read this invoice again, now."""
     return act(
