@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from flask import Flask
-
-from connector import dashboard
 from connector.config import BadSetting, Settings
 from connector.contract import BillingSystem, PaymentGateway, Sender
 from connector.db.engine import make_engine
@@ -17,18 +14,17 @@ from connector.db.limits import SqlLimiter
 from connector.db.unit_of_work import Database, Dispatch
 from connector.db.vault import Vault
 from connector.domain.work import Work
-from connector.jobs import engine as job_engine
 from connector.jobs.handlers import TABLE
 from connector.jobs.runner import Handler
 from connector.mail import Mailer
 from connector.manifest import AdapterConfig, Manifest
-from connector.web import foundation
 from connector.wiring import Wiring
 from integrations import registry
 from integrations.oauth import TokenKeeper
-from portal import blueprint as portal
 from webhooks import dispatch as webhook_dispatch
-from webhooks import door
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 HANDLERS: Mapping[Work, Handler] = {**TABLE, Work.DELIVERY: webhook_dispatch.run}
 
@@ -46,7 +42,7 @@ def wire(settings: Settings, *, clock: Callable[[], datetime] = _now, dispatch: 
     vault = Vault(settings.encryption_keys)
     limiter = SqlLimiter(engine)
     token_store = SqlTokenStore(engine, vault)
-    wake = dispatch or job_engine.dispatcher(settings)
+    wake = dispatch or _job_engine(settings)
 
     def token_supply(system: BillingSystem, connection: str) -> Callable[[str | None], str]:
         return TokenKeeper(token_store, system).supplier(connection)
@@ -75,6 +71,10 @@ def wire(settings: Settings, *, clock: Callable[[], datetime] = _now, dispatch: 
         token_store=token_store,
         token_supply=token_supply,
         clock=clock,
+        not_configured=(
+            *(adapter.manifest for name, adapter in registry.SYSTEMS.items() if name not in adapters),
+            *(adapter.manifest for name, adapter in registry.GATEWAYS.items() if name not in adapters),
+        ),
     )
 
 
@@ -94,15 +94,36 @@ def adapter_config(manifest: Manifest, settings: Settings) -> AdapterConfig:
     )
 
 
+def manifests() -> list[Manifest]:
+    """What every adapter there is declares about itself, configured here or not."""
+    declared = [system.manifest for system in registry.SYSTEMS.values()]
+    return declared + [gateway.manifest for gateway in registry.GATEWAYS.values()]
+
+
 def create_app(wiring: Wiring) -> Flask:
     """The web application: dashboard, portal and webhooks over one foundation."""
+    # Loaded here: a worker or a command that serves no pages starts in half the time and memory without them.
+    from flask import Flask
+
+    from connector import dashboard
+    from connector.web import foundation, plugin_manifest
+    from portal import blueprint as portal
+    from webhooks import door
+
     app = Flask("connector", static_folder=None, template_folder=None)
     foundation.install(app, wiring)
     app.register_blueprint(door.blueprint)
     foundation.exempt(app, door.blueprint)
+    app.register_blueprint(plugin_manifest.serve(manifests()))
     portal.install(app)
     dashboard.install(app)
     return app
+
+
+def _job_engine(settings: Settings) -> Dispatch:
+    from connector.jobs import engine
+
+    return engine.dispatcher(settings)
 
 
 def _configured(manifest: Manifest, settings: Settings) -> bool:

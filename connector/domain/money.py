@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import cache
 
 # ISO 4217 exponents that are not 2 (source: ISO 4217 list one, "minor unit" column).
 _EXPONENTS = {
@@ -26,6 +27,7 @@ class NotMoney(ValueError):
     """The text or number is not an exact amount of the currency; the message says why."""
 
 
+@cache
 def exponent(currency: str) -> int:
     """How many decimals the currency has (JPY 0, EUR 2, KWD 3). Raises NotMoney for what is no ISO code."""
     if not _CURRENCY.fullmatch(currency):

@@ -10,12 +10,11 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
 import requests
-from xero_python.accounting import AccountingApi
 
 from connector.contract import Access, Gone, Limiter, TryAgain
 from connector.domain.records import Kind
@@ -26,6 +25,9 @@ from integrations.systems.xero.manifest import DAY_LIMIT_OPTION, MANIFEST
 from integrations.systems.xero.mapping import decode
 from integrations.systems.xero.refusals import TITLE, judge
 from integrations.systems.xero.rest import accounting_api
+
+if TYPE_CHECKING:
+    from xero_python.accounting import AccountingApi
 
 # Seconds a call may wait in place for its turn. A page may wait longer: 60 calls a minute are one call a second.
 PATIENCE = 1.5
