@@ -120,8 +120,8 @@ _PEOPLE = (
     .order_by(_p.billing.desc(), _p.id)
     .limit(50)
 )
+# The connection comes from the merchant's own row; naming the merchant again misleads SQLite's choice of index.
 _OF_CUSTOMER = (
-    _i.merchant_id == _MERCHANT,
     _i.connection_id == sa.bindparam("connection"),
     _i.customer == sa.bindparam("customer"),
     _i.kind == Kind.INVOICE.value,
@@ -142,8 +142,8 @@ _OWED = (
 _OWED_BY_MANY = (
     sa.select(_i.connection_id, _i.customer, _i.currency, sa.cast(sa.func.sum(_i.balance), sa.BigInteger))
     .where(
-        _i.merchant_id == _MERCHANT,
-        sa.tuple_(_i.connection_id, _i.customer).in_(sa.bindparam("customers", expanding=True)),
+        _i.connection_id.in_(sa.bindparam("connections", expanding=True)),
+        _i.customer.in_(sa.bindparam("customers", expanding=True)),
         _i.kind == Kind.INVOICE.value,
         _OPEN,
     )
@@ -177,8 +177,8 @@ def page(
     owed: dict[tuple[int, str], list[tuple[str, int]]] = {}
     with wiring.database.reader(merchant_id) as reader:
         rows = [Listed(*row) for row in reader.rows(statement.limit(PAGE + 1))]
-        keys = [(row.connection_id, row.remote_id) for row in rows]
-        for connection_id, customer, currency, balance in reader.rows(_OWED_BY_MANY, customers=keys) if keys else ():
+        shown = {"connections": list({row.connection_id for row in rows}), "customers": [row.remote_id for row in rows]}
+        for connection_id, customer, currency, balance in reader.rows(_OWED_BY_MANY, **shown) if rows else ():
             owed.setdefault((connection_id, customer), []).append((currency, balance))
     return rows, owed
 
