@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import structlog
 
 from connector import app as roof
-from connector.config import Settings
+from connector.config import Settings, read_settings
 from connector.contract import TryAgain
 from connector.db.work import WorkItem
 from connector.domain.work import Work
 from connector.journeys import sync
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 _THREADS = 16
 _log = structlog.get_logger("duebridge.serving")
@@ -50,6 +55,18 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
     finally:
         if engine is not None:
             engine.stop()
+
+
+def application() -> Flask:
+    """The web application for a WSGI server of one's own, which calls this in each of its processes after forking.
+
+    Raises BadSetting.
+    """
+    from connector.web.logging import configure
+
+    settings = read_settings(os.environ)
+    configure(settings.log_level)
+    return roof.create_app(roof.wire(settings))
 
 
 def work(settings: Settings) -> None:
