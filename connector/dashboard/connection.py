@@ -84,6 +84,8 @@ def confirm(connection_id: int) -> ResponseReturnValue:
         start = one.history_start
         if one.state == "pending":
             start = read_date(typed, "history_start", latest=today())
+            if one.survey is None:
+                raise Conflict("Nothing was counted yet. Press Count again first, so that you know what you confirm.")
         connect.confirm(
             wiring(),
             merchant_id(),

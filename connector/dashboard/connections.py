@@ -6,7 +6,7 @@ from flask import flash, redirect, request
 from flask.typing import ResponseReturnValue
 
 from connector.dashboard.frame import merchant_id, session_hash, show, staff_blueprint, user_id
-from connector.errors import Conflict, Unavailable
+from connector.errors import Conflict, ConnectorError, NotFound, Unavailable
 from connector.journeys import connect
 from connector.manifest import Manifest
 from connector.reading import connections as reading
@@ -19,10 +19,15 @@ _LONGEST_ANSWER = 4000
 @blueprint.get("/connections")
 def listing() -> ResponseReturnValue:
     """What is connected, and what can be."""
+    return _page()
+
+
+def _page(problem: str = "") -> str:
     known = wiring()
     return show(
         "connections",
         "connections",
+        problem=problem,
         connections=reading.connections(known, merchant_id()),
         available=[system.manifest for system in known.systems.values()],
         missing=[(one, missing_settings(one)) for one in known.not_configured if one.role == "system"],
@@ -41,9 +46,14 @@ def callback(system: str) -> ResponseReturnValue:
     """Back from the consent screen, once: keep the access, count what an import would bring, show it."""
     known, merchant = wiring(), merchant_id()
     answer = {name: value[:_LONGEST_ANSWER] for name, value in request.args.items()}
-    connection_id = connect.finish(
-        known, merchant, system=system, session_hash=session_hash(), answer=answer, user_id=user_id()
-    )
+    try:
+        connection_id = connect.finish(
+            known, merchant, system=system, session_hash=session_hash(), answer=answer, user_id=user_id()
+        )
+    except NotFound:
+        raise
+    except ConnectorError as error:
+        return _page(error.message), error.status
     found = reading.connection(known, merchant, connection_id)
     if found.state != "pending":
         flash(f"{found.name} is connected again.", "good")

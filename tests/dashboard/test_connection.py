@@ -60,6 +60,15 @@ def test_confirming_begins_the_import(firm: Firm) -> None:
     assert (str(one.history_start), one.deposit_account, one.place_links) == ("2026-01-01", "35", True)
 
 
+def test_what_was_not_counted_cannot_be_confirmed(small_firm: Firm) -> None:
+    connection = small_firm.connection(state="pending")
+    with small_firm.product.wiring.database.unit_of_work(small_firm.merchant_id) as uow:
+        uow.connections.change(connection, survey=None)
+    answer = small_firm.post(f"/connections/{connection}/confirm", deposit_account="35")
+    assert answer.status_code == 409 and "Nothing was counted yet" in answer.text
+    assert small_firm.product.woken == []
+
+
 def test_links_are_placed_only_when_ticked(small_firm: Firm) -> None:
     connection = small_firm.connection(state="pending")
     assert small_firm.post(f"/connections/{connection}/confirm", deposit_account="35").status_code == 303
