@@ -1,0 +1,33 @@
+"""A world that the tests of one file share: each takes invoices of its own out of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.walks.standing import Place
+from tests.walks.world import world
+
+
+@pytest.fixture(scope="module")
+def place(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Both systems connected and read, on SQLite."""
+    path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("world") / "duebridge.db")
+    with world(f"sqlite:///{path}", invoices=200) as here:
+        connections = {system: here.connect(system) for system in ("quickbooks", "xero")}
+        here.work()
+        yield Place(here, connections)
+
+
+@pytest.fixture(autouse=True)
+def no_fault_is_left_armed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test lets go wrong does not meet the next one."""
+    yield
+    if "place" in request.fixturenames:
+        here = request.getfixturevalue("place").here
+        for name in ("quickbooks", "xero", "sandbox"):
+            requests.post(f"{here.upstream_url}/{name}/_control/faults/clear", json={}, timeout=10)
