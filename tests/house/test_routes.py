@@ -23,7 +23,7 @@ OTHERWISE_PROVEN = {"webhooks", "portal"}
 # Guesses are counted, wherever they come from.
 COUNTERS = {"limits"}
 SAFE = {"GET", "HEAD", "OPTIONS"}
-MADE_UP = {"default": "AAAAAAAAAAAAAAAAAAAAAA", "int": "999999"}
+MADE_UP = {"default": "AAAAAAAAAAAAAAAAAAAAAA", "int": "999999", "row": "999999"}
 
 
 @pytest.fixture
