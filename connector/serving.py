@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from time import monotonic
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _THREADS = 16
+# glibc's mallopt(3): from this size on memory comes from the system and goes back to it.
+_M_MMAP_THRESHOLD, _LARGE = -3, 1024 * 1024
 _log = structlog.get_logger("duebridge.serving")
 
 
@@ -33,6 +37,7 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
     from connector.web.logging import configure
 
     configure(settings.log_level)
+    _return_large_memory()
     if embedded:
         prepare_database(settings.database_url)
     wiring = roof.wire(settings)
@@ -75,6 +80,7 @@ def work(settings: Settings) -> None:
     from connector.web.logging import configure
 
     configure(settings.log_level)
+    _return_large_memory()
     wiring = roof.wire(settings)
     engine = Engine(wiring, roof.HANDLERS)
     told = threading.Event()
@@ -87,6 +93,7 @@ def work(settings: Settings) -> None:
 
 def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tuple[str, ...]) -> Iterator[str]:
     """Read a connection to its end without the job engine; a line a turn."""
+    _return_large_memory()
     wiring = roof.wire(settings, dispatch=lambda connection, item, delay: None)
     item = WorkItem(
         id=f"command:{connection_id}",
@@ -109,3 +116,9 @@ def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tu
         except TryAgain as more:
             threading.Event().wait(more.after)
             yield f"Still reading, after {monotonic() - began:.1f} s."
+
+
+def _return_large_memory() -> None:
+    """Have pages of an import given back once they are stored: left alone, glibc keeps several for every thread."""
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)

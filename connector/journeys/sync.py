@@ -27,8 +27,9 @@ from connector.journeys import fresh, write_back
 from connector.journeys.connect import mark_broken
 from connector.wiring import Wiring
 
-# A transaction holds at most this many records, so that webhooks and customers are never kept waiting by an import.
-BATCH = 200
+# A transaction holds at most this many records (about 10 ms of writing), so that webhooks and customers are never kept
+# waiting by an import. Half of it costs a fifth more: rows of random ids touch the same pages of the indexes again.
+BATCH = 500
 # How long one attempt reads before it makes room for others and goes on as the next attempt.
 TURN_SECONDS = 20.0
 

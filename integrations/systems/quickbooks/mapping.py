@@ -246,7 +246,7 @@ def recurring(raw: Mapping[str, Any], home_currency: str) -> UpstreamRecurring |
         remote_id=shape.Id,
         name=info["Name"] or "",
         customer=(shape.CustomerRef.value or "") if shape.CustomerRef else "",
-        amount=minor_units(currency)[shape.TotalAmt] if shape.TotalAmt is not None else 0,
+        amount=minor_units(currency)[str(shape.TotalAmt)] if shape.TotalAmt is not None else 0,
         currency=currency,
         every=_every(schedule),
         next_on=day(schedule.get("NextDate")),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,7 +39,6 @@ from integrations.systems.quickbooks.values import (
     minor_units,
 )
 
-_ZERO = Decimal(0)
 _tuple: Callable[..., Any] = tuple.__new__
 
 
@@ -55,7 +53,7 @@ def document(kind: Kind, given: Document, home_currency: str) -> UpstreamInvoice
     minor = minor_units(currency)
     if given.TotalAmt is None:
         raise Unmappable("The record has no total.")
-    total = minor[given.TotalAmt]
+    total = minor[str(given.TotalAmt)]
     tax = given.TxnTaxDetail
     balance, due, state = 0, given.DueDate, InvoiceState.UNKNOWN
     if kind is Kind.ESTIMATE:
@@ -64,7 +62,7 @@ def document(kind: Kind, given: Document, home_currency: str) -> UpstreamInvoice
         left = (
             given.RemainingCredit if kind is Kind.CREDIT_NOTE and given.RemainingCredit is not None else given.Balance
         )
-        balance = minor[left if left is not None else _ZERO]
+        balance = minor[str(left if left is not None else 0)]
         state = invoice_state(given.status, total, balance, given.PrivateNote)
     customer, memo, delivery = given.CustomerRef, given.CustomerMemo, given.DeliveryInfo
     found: UpstreamInvoice = _tuple(
@@ -79,7 +77,7 @@ def document(kind: Kind, given: Document, home_currency: str) -> UpstreamInvoice
             day(due),
             currency,
             total,
-            minor[tax.TotalTax] if tax and tax.TotalTax is not None else 0,
+            minor[str(tax.TotalTax)] if tax and tax.TotalTax is not None else 0,
             balance,
             (memo.value or "") if memo else "",
             given.PONumber or "",
@@ -104,22 +102,22 @@ def _lines(given: Iterable[DocumentLine], minor: MinorUnits) -> list[Line]:
                 if not description and item.ItemRef:
                     description = item.ItemRef.name or ""
                 if item.Qty is not None:
-                    quantity = decimal_texts[item.Qty]
+                    quantity = decimal_texts[str(item.Qty)]
                 if item.UnitPrice is not None:
-                    price = decimal_texts[item.UnitPrice]
-            value = minor[amount] if amount is not None else 0
+                    price = decimal_texts[str(item.UnitPrice)]
+            value = minor[str(amount)] if amount is not None else 0
             lines.append(_tuple(Line, (description, quantity, price, value, 0)))
         elif kind == "SubTotalLineDetail":
             continue
         elif kind == "DiscountLineDetail":
-            lines.append(Line(line.Description or "Discount", "", "", -minor[amount or _ZERO], 0))
+            lines.append(Line(line.Description or "Discount", "", "", -minor[str(amount or 0)], 0))
         elif kind == "GroupLineDetail" and line.GroupLineDetail and line.GroupLineDetail.Line:
             # A bundle's amount is the sum of its parts, which follow: it stands here as their heading.
             if line.Description:
                 lines.append(Line(line.Description, "", "", 0, 0))
             lines.extend(_lines(line.GroupLineDetail.Line, minor))
         else:
-            lines.append(Line(line.Description or "", "", "", minor[amount or _ZERO], 0))
+            lines.append(Line(line.Description or "", "", "", minor[str(amount or 0)], 0))
     return lines
 
 
@@ -163,12 +161,12 @@ def payment(given: Payment, home_currency: str) -> UpstreamPayment:
     minor = minor_units(currency)
     if given.TotalAmt is None:
         raise Unmappable("The record has no total.")
-    amount = minor[given.TotalAmt]
+    amount = minor[str(given.TotalAmt)]
     allocations = []
     for line in given.Line or ():
         for linked in line.LinkedTxn or ():
             if linked.TxnType == "Invoice" and linked.TxnId:
-                allocations.append((linked.TxnId, minor[line.Amount or _ZERO]))
+                allocations.append((linked.TxnId, minor[str(line.Amount or 0)]))
     return UpstreamPayment(
         remote_id=given.Id,
         customer=(given.CustomerRef.value or "") if given.CustomerRef else "",

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
+from threading import Lock
 from typing import Literal
 
 import msgspec
@@ -30,6 +31,8 @@ PAGE = MANIFEST.page_size
 # Both clocks and the order in which Intuit's servers learn of a change are only nearly right.
 OVERLAP = timedelta(seconds=120)
 _LOOKS_BACK = timedelta(days=29)
+# Pages in flight save waiting, not work: mapping one at a time takes the memory of one.
+_mapping = Lock()
 _DATED = frozenset({Kind.INVOICE, Kind.CREDIT_NOTE, Kind.ESTIMATE, Kind.PAYMENT})
 
 
@@ -164,7 +167,8 @@ def _list_page(client: Client, now: Cursor, home_currency: str) -> Page:
 def _decoded(read: Callable[[Kind, bytes, str], Batch], kind: Kind, body: bytes, home_currency: str) -> Batch:
     call = Call(f"{ENTITY[kind].lower()}.query")
     try:
-        return read(kind, body, home_currency)
+        with _mapping:
+            return read(kind, body, home_currency)
     except Faulty as found:
         raise faults.from_raw(call, found.fault) from found
     except Garbled as error:

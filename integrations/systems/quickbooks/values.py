@@ -28,14 +28,18 @@ class Unmappable(ValueError):
     """A value that has no exact meaning for us; the message is fit for a merchant."""
 
 
-class MinorUnits(dict[Decimal, int]):
-    """Decimal -> minor units of one currency, remembering what it has worked out. Raises Unmappable."""
+class MinorUnits(dict[str, int]):
+    """The text of a Decimal -> minor units of one currency, remembering what it has worked out. Raises Unmappable.
+
+    By text, because a Decimal's hash takes longer than its text and the text's hash together.
+    """
 
     def __init__(self, currency: str) -> None:
         super().__init__()
         self._currency = currency
 
-    def __missing__(self, value: Decimal) -> int:
+    def __missing__(self, text: str) -> int:
+        value = Decimal(text)
         if not value.is_finite() or abs(value) > LARGEST:
             raise Unmappable("An amount is too large.")
         try:
@@ -44,14 +48,15 @@ class MinorUnits(dict[Decimal, int]):
             raise Unmappable(str(refusal)) from refusal
         if len(self) >= _REMEMBERED:
             self.clear()
-        self[value] = minor
+        self[text] = minor
         return minor
 
 
-class DecimalTexts(dict[Decimal, str]):
-    """Decimal -> plain decimal text without trailing zeros ('32.5', '0.00125'), remembering. Raises Unmappable."""
+class DecimalTexts(dict[str, str]):
+    """A Decimal's text -> plain text without trailing zeros ('32.5', '0.00125'), remembering. Raises Unmappable."""
 
-    def __missing__(self, value: Decimal) -> str:
+    def __missing__(self, given: str) -> str:
+        value = Decimal(given)
         if not value.is_finite() or abs(value.adjusted()) > _TOO_LONG:
             raise Unmappable("A quantity or a price is not a usable number.")
         text = format(value, "f")
@@ -61,7 +66,7 @@ class DecimalTexts(dict[Decimal, str]):
             raise Unmappable("A quantity or a price has too many digits.")
         if len(self) >= _REMEMBERED:
             self.clear()
-        self[value] = text
+        self[given] = text
         return text
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from threading import Lock
 
 import requests
 
@@ -23,6 +24,8 @@ from integrations.systems.xero.vocabulary import CUSTOMER_PAYMENT
 
 OVERLAP = timedelta(minutes=5)
 _SECOND = timedelta(seconds=1)
+# Pages in flight save waiting, not work: mapping one at a time takes the memory of one.
+_mapping = Lock()
 _STATUSES = ["DRAFT", "SUBMITTED", "AUTHORISED", "PAID", "VOIDED", "DELETED"]
 
 
@@ -174,7 +177,8 @@ def _fetch(client: Client, kind: Kind, call: ListCall, cursor: Cursor) -> tuple[
         query["if_modified_since"] = cursor.since
     answer = client.page(kind, query)
     try:
-        return decode_page(kind, answer.content), _clock_of(answer)
+        with _mapping:
+            return decode_page(kind, answer.content), _clock_of(answer)
     except ValueError as error:
         raise TryAgain("Xero sent a page that cannot be read.") from error
 
