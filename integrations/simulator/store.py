@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -45,6 +46,8 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._connection = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        # A store nobody holds any more lets go of its file too; Python 3.13 warns of connections left open.
+        weakref.finalize(self, self._connection.close)
         if path is not None:
             self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute(_SCHEMA)
