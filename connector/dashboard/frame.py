@@ -43,7 +43,9 @@ def _sign_in_first() -> ResponseReturnValue | None:
         return None
     if wants_json():
         abort(401)
-    back = request.full_path.rstrip("?") if request.method == "GET" else ""
+    # A consent's answer is bound to the session it began in and must not travel on in another address.
+    returns = request.method == "GET" and not (request.endpoint or "").endswith(".callback")
+    back = request.full_path.rstrip("?") if returns else ""
     return redirect(f"/sign-in?next={quote(back)}" if back not in ("", "/") else "/sign-in", 303)
 
 

@@ -53,6 +53,7 @@ _KINDS = {
     "recurring": "Recurring invoices",
     "payment": "Payments",
 }
+_RECORDS = {"credit_note": "Credit note", "recurring": "Recurring invoice"}
 _TROUBLE = ("did not", "no clear answer", "refused", "declined", "returned", "could not", "changed meanwhile")
 _ACTORS = {"customer": "Customer", "staff": "Your staff", "us": "Duebridge", "gateway": "Payment provider"}
 _NOT_KNOWN = Words("Being checked", "warn")
@@ -109,6 +110,11 @@ def invoice(*, state: str, balance: int, total: int, due: date | None, today: da
 def kind(name: str) -> str:
     """What is read from a system."""
     return _KINDS.get(name, name.replace("_", " ").capitalize())
+
+
+def record(name: str) -> str:
+    """One of what is read from a system."""
+    return _RECORDS.get(name, name.capitalize())
 
 
 def actor(name: str, system: str = "") -> str:

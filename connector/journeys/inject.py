@@ -170,9 +170,11 @@ def confirm_by_hand(wiring: Wiring, merchant_id: int, connection_id: int, target
 
 
 def _check_available(uow: UnitOfWork, connection_id: int, scope: Scope, target: str) -> None:
-    if scope is Scope.CUSTOMER:
-        return
     connection, merchant = uow.connections.get(connection_id), uow.merchants.get()
+    if scope is Scope.CUSTOMER:
+        if connection.state != "active":
+            raise Conflict("The connection to your accounting system is not active. Connect it first.")
+        return
     invoice = uow.invoices.by_remote(connection_id, target)
     if invoice is None:
         raise NotFound("This invoice does not exist.")

@@ -147,7 +147,7 @@ def test_unreadable_records_are_shown_with_their_cause(firm: Firm) -> None:
     firm.imported(connection)
     firm.unreadable(connection)
     page = firm.get(f"/connections/{connection}").text
-    assert "1 record could not be read" in page and "finer than a cent" in page and "2026-9" in page
+    assert "1 record could not be read" in page and "finer than a cent" in page and "Invoice 2026-9" in page
 
 
 def test_themes_are_confirmed_one_by_one_and_proven_by_a_visit(firm: Firm) -> None:

@@ -91,6 +91,11 @@ def test_sign_in_goes_on_to_our_own_pages_only(small_firm: Firm, after: str, whe
     assert (answer.status_code, answer.headers["Location"]) == (303, where)
 
 
+def test_the_answer_of_a_consent_is_carried_nowhere(small_product: Product) -> None:
+    answer = small_product.app.test_client().get("/connections/xero/callback?code=secret&state=s")
+    assert answer.headers["Location"] == "/sign-in"
+
+
 def test_who_was_sent_away_comes_back(small_firm: Firm) -> None:
     browser = small_firm.product.app.test_client()
     away = browser.get("/invoices?q=a%26b&state=open").headers["Location"]

@@ -88,6 +88,14 @@ def test_it_says_so_when_setup_or_connection_is_what_is_missing(small_firm: Firm
     assert "connection to Müller Bücher was lost" in small_firm.get("/payments").text
 
 
+def test_a_customer_of_an_ended_connection_gets_no_new_link(small_firm: Firm) -> None:
+    connection = small_firm.connection(state="disconnected")
+    customer = small_firm.customer(connection)
+    assert small_firm.post(f"/customers/{customer}/link").status_code == 303
+    assert "is not active" in small_firm.get(f"/customers/{customer}").text
+    assert small_firm.count("SELECT count(*) FROM links") == 0
+
+
 def test_where_the_link_stands_and_what_stood_there(firm: Firm) -> None:
     firm.settle_in()
     connection = firm.connection()
