@@ -10,20 +10,15 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, request
 
-from connector.domain.records import PaymentState
 from connector.reading import portal_invoices
-from connector.reading.portal_invoices import MOST_AT_ONCE, OPEN_A_PAGE, Account, OpenInvoice
+from connector.reading.portal_invoices import MOST_AT_ONCE, OPEN_A_PAGE, Account
 from connector.web.context import wiring
-from connector.web.present import Words, due_words, money, plain_amount, shorten
+from connector.web.present import money
 from portal import invoice
 from portal.doors import Door, Knock
-from portal.form_keys import FormKeys
+from portal.form_keys import form_keys_of
 from portal.references import references_of
-
-_LONGEST_NUMBER = 24
-_LONGEST_DESCRIPTION = 80
-_PAYING = Words("Payment processing", "info")
-_STARTED = Words("Payment not finished", "info")
+from portal.rows import Table, join
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +29,6 @@ class Typed:
     amounts: Mapping[str, str] = field(default_factory=dict)
     errors: Mapping[str, str] = field(default_factory=dict)
     message: str = ""
-
-
-class Row(NamedTuple):
-    """An open invoice as the table shows it."""
-
-    reference: str
-    number: str
-    due: Words
-    balance: str
-    amount: str
-    selectable: bool
-    ticked: bool
-    error: str
-
-
-class Item(NamedTuple):
-    """A line item as the table shows it."""
-
-    day: date | None
-    reference: str
-    number: str
-    description: str
-    amount: str
-    tax: str
 
 
 class PayAll(NamedTuple):
@@ -88,74 +59,50 @@ def show(knock: Knock, typed: Typed, *, status: int = 200) -> Response:
 
 
 def _page(knock: Knock, door: Door, account: Account, typed: Typed, skip: int, today: date, status: int) -> Response:
-    settings = wiring().settings
-    open_ids = [one.id for one in account.invoices]
-    names = references_of(settings.secret_key).name(
-        [*open_ids, *(item.invoice_id for item in account.items), *(paid.id for paid in account.paid)]
-    )
-    item_names, paid_names = names[len(open_ids) :], names[len(open_ids) + len(account.items) :]
-    only = account.open_count == 1
-    shown_to = min(skip + len(account.invoices), account.open_count)
-    preview = "1" if door.preview else ""
-    template = current_app.jinja_env.get_template("portal/account.html")
-    page = template.render(
-        brand=door.portal.brand,
+    secret_key = wiring().settings.secret_key
+    portal = door.portal
+    can_pay = portal.payable and not door.preview
+    opened = len(account.invoices)
+    ids = [one.id for one in account.invoices] + [one.id for one in account.paid]
+    names = references_of(secret_key).name(ids)
+    only = account.open_count == 1 and not typed.message
+    table = Table(door.path, door.suffix, can_pay, portal.allow_partial, today)
+    shown_to = min(skip + opened, account.open_count)
+    keep = {"preview": "1"} if door.preview else {}
+    more = shown_to < account.open_count
+    page = current_app.jinja_env.get_template("portal/account.html").render(
+        brand=portal.brand,
         door=door,
         account=account,
-        can_pay=door.portal.payable and not door.preview,
-        rows=[
-            _row(one, name, typed, today, only)
-            for one, name in zip(account.invoices, names[: len(open_ids)], strict=True)
-        ],
-        items=[
-            Item(
-                item.issue_date,
+        can_pay=can_pay,
+        rows=join(
+            table.open_invoice(
+                one,
                 name,
-                shorten(item.number, _LONGEST_NUMBER),
-                shorten(item.description, _LONGEST_DESCRIPTION),
-                money(item.amount, item.currency),
-                money(item.tax, item.currency) if item.tax else "",
+                ticked=only or name in typed.ticked,
+                typed=typed.amounts.get(name),
+                error=typed.errors.get(name, ""),
             )
-            for item, name in zip(account.items, item_names[: len(account.items)], strict=True)
-        ],
-        paid=list(zip(account.paid, paid_names, strict=True)),
+            for one, name in zip(account.invoices, names[:opened], strict=True)
+        ),
+        items=join(map(table.line_item, account.items)),
+        paid=join(map(table.paid_invoice, account.paid, names[opened:])),
         pay_all=[
             PayAll(f"{due.currency}:{due.payable}", due.payable_invoices, money(due.payable, due.currency))
             for due in account.due
-            if due.payable_invoices > 1 and due.payable_invoices <= MOST_AT_ONCE
+            if 1 < due.payable_invoices <= MOST_AT_ONCE
         ],
-        several_currencies=len(account.due) > 1,
-        system=system_title(door.portal.system),
-        confirmed_at=account.confirmed_at or door.portal.synced_at,
-        form_key=FormKeys(settings.secret_key).give(knock.visitor),
-        typed=typed,
-        skip=skip,
+        system=system_title(portal.system),
+        confirmed_at=account.confirmed_at or portal.synced_at,
+        form_key=form_keys_of(secret_key).give(knock.visitor),
+        message=typed.message,
+        page=skip // OPEN_A_PAGE + 1,
+        shown_from=skip + 1,
         shown_to=shown_to,
-        before=page_address(door.path, skip - OPEN_A_PAGE, OPEN_A_PAGE, preview=preview) if skip else "",
-        after=page_address(door.path, skip + OPEN_A_PAGE, OPEN_A_PAGE, preview=preview)
-        if shown_to < account.open_count
-        else "",
+        before=page_address(door.path, skip - OPEN_A_PAGE, OPEN_A_PAGE, **keep) if skip else "",
+        after=page_address(door.path, skip + OPEN_A_PAGE, OPEN_A_PAGE, **keep) if more else "",
     )
     return Response(page, status=status, mimetype="text/html")
-
-
-def _row(one: OpenInvoice, reference: str, typed: Typed, today: date, only: bool) -> Row:
-    words = due_words(one.due_date, today)
-    processing = one.paying == PaymentState.PROCESSING
-    if processing:
-        words = _PAYING
-    elif one.paying is not None:
-        words = _STARTED
-    return Row(
-        reference,
-        shorten(one.number, _LONGEST_NUMBER) or "No number",
-        words,
-        money(one.balance, one.currency),
-        typed.amounts.get(reference, plain_amount(one.balance, one.currency)),
-        not processing,
-        reference in typed.ticked or (only and not typed.message),
-        typed.errors.get(reference, ""),
-    )
 
 
 def skipped(page_size: int) -> int:

@@ -4,28 +4,33 @@ sending it twice stays one payment."""
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 
 from itsdangerous import BadSignature, SignatureExpired, TimestampSigner
 
 from connector.errors import Conflict
 
 _HOURS = 12
+_AGAIN = "Check the amounts below and pay again."
 
 
 class FormKeys:
-    """Signs and checks form keys. `visitor` is what opened the door (a link's token, a session's token)."""
+    """Signs and checks form keys. `visitor` is what opened the door (a link's token, a session's token); it is part of
+    what is signed and not of the key."""
 
     def __init__(self, secret_key: str) -> None:
-        self._secret_key = secret_key
+        self._signer = TimestampSigner(secret_key, salt="portal form")
 
     def give(self, visitor: str) -> str:
         """A new key for a form shown to this visitor."""
-        return self._signer(visitor).sign(secrets.token_urlsafe(16)).decode()
+        bound = f"{visitor} "
+        return self._signer.sign(bound + secrets.token_urlsafe(16)).decode()[len(bound) :]
 
     def take(self, visitor: str, key: str) -> str:
         """The form's own name out of its key. Raises Conflict for a key that is not this visitor's or too old."""
+        bound = f"{visitor} "
         try:
-            return self._signer(visitor).unsign(key, max_age=_HOURS * 3600).decode()
+            return self._signer.unsign(bound + key, max_age=_HOURS * 3600).decode()[len(bound) :]
         except SignatureExpired as fault:
             raise Conflict("This page has been open for too long. Check the amounts below and pay again.") from fault
         except (BadSignature, UnicodeError) as fault:
@@ -33,5 +38,8 @@ class FormKeys:
                 "This form was not filled in on this page. Check the amounts below and pay again."
             ) from fault
 
-    def _signer(self, visitor: str) -> TimestampSigner:
-        return TimestampSigner(self._secret_key, salt=f"portal form {visitor}")
+
+@lru_cache(maxsize=8)
+def form_keys_of(secret_key: str) -> FormKeys:
+    """The form keys of an installation."""
+    return FormKeys(secret_key)

@@ -16,7 +16,7 @@ from connector.web import limits
 from connector.web.context import wiring
 from connector.web.present import invoice_words, payment_words, plain_amount
 from portal.doors import Door, Knock
-from portal.form_keys import FormKeys
+from portal.form_keys import form_keys_of
 from portal.references import references_of
 
 _UNKNOWN = "There is no such invoice here. It may have been withdrawn."
@@ -97,7 +97,7 @@ def page(
         amount=plain_amount(document.balance, document.currency) if amount is None else amount,
         error=error,
         message=message,
-        form_key=FormKeys(wiring().settings.secret_key).give(knock.visitor),
+        form_key=form_keys_of(wiring().settings.secret_key).give(knock.visitor),
     )
     return Response(rendered, status=status, mimetype="text/html")
 

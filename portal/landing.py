@@ -17,7 +17,7 @@ from connector.web import limits
 from connector.web.context import wiring
 from connector.web.present import money
 from portal import pay
-from portal.form_keys import FormKeys
+from portal.form_keys import form_keys_of
 
 _QUERY = ("invoiceNo", "currency", "amount", "shortCode")
 _LONGEST = 255
@@ -44,7 +44,7 @@ def _page(install_key: str, query: dict[str, str], *, message: str = "", status:
         minor=view.amount if view.payable else 0,
         query=query,
         path=f"/x/{install_key}",
-        form_key=FormKeys(wiring().settings.secret_key).give(_visitor(install_key, query)),
+        form_key=form_keys_of(wiring().settings.secret_key).give(_visitor(install_key, query)),
         message=message,
     )
     return Response(page, status=status, mimetype="text/html")
@@ -54,7 +54,7 @@ def start(install_key: str) -> AnyResponse:
     """Pay the present due. The address is looked up again, and the amount must still be the one that was shown."""
     query = _carried(request.form)
     try:
-        form_key = FormKeys(wiring().settings.secret_key).take(
+        form_key = form_keys_of(wiring().settings.secret_key).take(
             _visitor(install_key, query), request.form.get("form_key", "")
         )
         view = landing.look(wiring(), install_key, query)

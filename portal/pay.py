@@ -20,7 +20,7 @@ from connector.web.present import money as money_words
 from portal import account, invoice
 from portal.account import Typed
 from portal.doors import Door, Knock
-from portal.form_keys import FormKeys
+from portal.form_keys import form_keys_of
 from portal.references import references_of
 
 _NOTHING_CHOSEN = "Tick at least one invoice, then pay."
@@ -89,7 +89,7 @@ def begin(scope: PortalScope, choices: list[Choice], form_key: str) -> AnyRespon
 
 
 def _begin(knock: Knock, scope: PortalScope, choices: list[Choice]) -> AnyResponse:
-    form_key = FormKeys(wiring().settings.secret_key).take(knock.visitor, request.form.get("form_key", ""))
+    form_key = form_keys_of(wiring().settings.secret_key).take(knock.visitor, request.form.get("form_key", ""))
     return begin(scope, choices, form_key)
 
 

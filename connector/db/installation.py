@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from connector.db import tables as t
 from connector.db.bound import on_conflict_insert
 from connector.db.engine import bind_to_merchant
+from connector.db.prepared import Prepared
 from connector.db.reader import Reader
 from connector.db.vault import Vault
 from connector.db.work import WorkItem, WorkQueue, forget_done, overdue
@@ -75,8 +76,10 @@ class Installation:
         """Delete work done before a moment, at most `limit` rows; how many there were."""
         return forget_done(self._connection, before, limit)
 
-    def first(self, statement: sa.Executable, **values: Any) -> Any:
+    def first(self, statement: sa.Executable | Prepared, **values: Any) -> Any:
         """The first row of a page's statement, or None."""
+        if isinstance(statement, Prepared):
+            return statement.first(self._connection, values)
         return self._connection.execute(statement, values).first()
 
     def reader(self, merchant_id: int, *, bound: bool = False) -> Reader:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connector.db.prepared import Prepared
 from connector.db.vault import Vault
 
 
@@ -20,9 +21,11 @@ class Reader:
     vault: Vault
     now: datetime
 
-    def rows(self, statement: sa.Executable, **values: Any) -> list[Any]:
+    def rows(self, statement: sa.Executable | Prepared, **values: Any) -> list[Any]:
         """All rows; `merchant` is bound for statements that ask for it."""
-        return list(self.connection.execute(statement, {"merchant": self.merchant_id, **values}))
+        if isinstance(statement, Prepared):
+            return statement.rows(self.connection, {"merchant": self.merchant_id, **values})
+        return list(self.connection.execute(statement, {"merchant": self.merchant_id, **values}).all())
 
     def first(self, statement: sa.Executable, **values: Any) -> Any:
         """The first row or None."""

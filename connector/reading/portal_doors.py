@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from connector.db import tables as t
+from connector.db.prepared import Prepared
 from connector.db.reader import Reader
 from connector.domain.links import OpenedLink, Scope, token_hash
 from connector.domain.payments import PortalScope
@@ -116,9 +117,12 @@ _BY_LINK = (
     .outerjoin(t.customers, sa.and_(_u.connection_id == _k.connection_id, _u.remote_id == _LINK_CUSTOMER))
     .where(_k.token_hash == sa.bindparam("hash"))
 )
+_BY_LINK_ALONE = Prepared(_BY_LINK)
 # PostgreSQL's row-level security is told in the same round trip whose rows the rest of the transaction may see.
-_BY_LINK_BINDING = _BY_LINK.add_columns(
-    sa.func.set_config("app.merchant", sa.cast(_k.merchant_id, sa.String), sa.true()).label("bound")
+_BY_LINK_BINDING = Prepared(
+    _BY_LINK.add_columns(
+        sa.func.set_config("app.merchant", sa.cast(_k.merchant_id, sa.String), sa.true()).label("bound")
+    )
 )
 _BY_SESSION = (
     sa.select(
@@ -153,7 +157,7 @@ def enter_by_link(wiring: Wiring, token: str) -> Iterator[Visit]:
     """Open the door of a billing link. Raises NotFound for a token that never was one."""
     with wiring.database.lookup() as installation:
         binding = wiring.database.engine.dialect.name == "postgresql"
-        row = installation.first(_BY_LINK_BINDING if binding else _BY_LINK, hash=token_hash(token))
+        row = installation.first(_BY_LINK_BINDING if binding else _BY_LINK_ALONE, hash=token_hash(token))
         if row is None:
             raise NotFound("This link is not known. Check that the whole address was copied.")
         live = row.state == "live" and (row.expires_at is None or row.expires_at > installation.now)

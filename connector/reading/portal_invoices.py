@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
 from connector.db import tables as t
+from connector.db.prepared import Prepared
 from connector.db.reader import Reader
 from connector.domain.payments import PortalScope
 from connector.domain.records import InvoiceState, Kind, PaymentState
@@ -20,6 +21,7 @@ from connector.domain.records import InvoiceState, Kind, PaymentState
 OPEN_A_PAGE = 25
 RECENT_INVOICES = 20
 LINE_ITEMS = 20
+PAID_SHOWN = 5
 HISTORY_A_PAGE = 25
 MOST_AT_ONCE = 100
 
@@ -59,7 +61,6 @@ class LineItem(NamedTuple):
     """One line of a recent invoice."""
 
     issue_date: date | None
-    invoice_id: int
     number: str
     currency: str
     description: str
@@ -132,6 +133,7 @@ def _word(state: StrEnum) -> sa.ColumnElement[str]:
 
 # Stands in the WHERE of everything open, word for word as in the partial index it is to use.
 _OPEN = sa.text("invoices.state = 'open' AND invoices.balance > 0")
+_CHARGED = frozenset({InvoiceState.OPEN, InvoiceState.PAID})
 _SHOWN_STATES = [state for state in InvoiceState if state not in (InvoiceState.DRAFT, InvoiceState.DELETED)]
 
 _i, _lock, _pay = t.invoices.c, t.invoice_locks.c, t.payments.c
@@ -192,17 +194,7 @@ def _open_statement() -> sa.Select[Any]:
     return sa.select(ranked).where(sa.or_(on_page, totals)).order_by(r.kind, r.position)
 
 
-def _with_index(statement: sa.Select[Any]) -> sa.TextualSelect:
-    """The statement for SQLite, told which index to use: by itself it lets the sorting choose one that walks all
-    invoices of the connection. The text is made from the statement, so the two cannot differ."""
-    plain = str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
-    hinted = plain.replace("FROM invoices LEFT OUTER JOIN", "FROM invoices INDEXED BY ix_invoices_open LEFT OUTER JOIN")
-    today, skip = sa.bindparam("today", type_=sa.Date), sa.bindparam("skip", type_=sa.Integer)
-    return sa.text(hinted).bindparams(today, skip).columns(*statement.selected_columns)
-
-
-_OPEN_PAGE = _open_statement()
-_OPEN_PAGE_SQLITE = _with_index(_OPEN_PAGE)
+_OPEN_PAGE = Prepared(_open_statement(), sqlite_index="ix_invoices_open")
 _LISTED = (
     _i.id,
     _i.number,
@@ -219,7 +211,7 @@ _INVOICES_SHOWN = sa.and_(
     _i.state.in_([_word(state) for state in _SHOWN_STATES]),
 )
 _NEWEST_FIRST = (_i.issue_date.desc(), _i.id.desc())
-_RECENT = sa.select(*_LISTED, _i.lines).where(_INVOICES_SHOWN).order_by(*_NEWEST_FIRST).limit(RECENT_INVOICES)
+_RECENT = Prepared(sa.select(*_LISTED, _i.lines).where(_INVOICES_SHOWN).order_by(*_NEWEST_FIRST).limit(RECENT_INVOICES))
 _ALL_OF_CURRENCY = (
     sa.select(_i.id, _i.balance)
     .select_from(_UNDER_WAY)
@@ -268,13 +260,13 @@ _HISTORY = (
     .limit(HISTORY_A_PAGE + 1)
     .offset(sa.bindparam("skip"))
 )
+_decode_plain = msgspec.json.decode
 _decode_lines = msgspec.json.Decoder(list[DocumentLine]).decode
 
 
 def account(reader: Reader, scope: PortalScope, *, today: date, skip: int = 0) -> Account:
     """A customer's account in two statements, whatever the customer has. `skip` open invoices are passed over."""
-    statement = _OPEN_PAGE_SQLITE if reader.connection.dialect.name == "sqlite" else _OPEN_PAGE
-    rows = reader.rows(statement, connection=scope.connection_id, customer=scope.customer, today=today, skip=skip)
+    rows = reader.rows(_OPEN_PAGE, connection=scope.connection_id, customer=scope.customer, today=today, skip=skip)
     invoices = [row for row in rows if row.kind == Kind.INVOICE]
     credits = [row for row in rows if row.kind == Kind.CREDIT_NOTE]
     recent = reader.rows(_RECENT, connection=scope.connection_id, customer=scope.customer)
@@ -290,7 +282,7 @@ def account(reader: Reader, scope: PortalScope, *, today: date, skip: int = 0) -
         open_count=sum(one.invoices for one in due),
         confirmed_at=min((row.confirmed_at for row in rows), default=None),
         items=_items(recent),
-        paid=[_listed(row) for row in recent if row.state == InvoiceState.PAID][:5],
+        paid=[_listed(row) for row in islice((row for row in recent if row.state == InvoiceState.PAID), PAID_SHOWN)],
     )
 
 
@@ -301,15 +293,14 @@ def _listed(row: Any) -> ListedInvoice:
 def _items(recent: Sequence[Any]) -> list[LineItem]:
     items: list[LineItem] = []
     for row in recent:
-        if row.state not in (InvoiceState.OPEN, InvoiceState.PAID):
-            continue
-        for line in _decode_lines(row.lines):
-            items.append(
-                LineItem(row.issue_date, row.id, row.number, row.currency, line.description, line.amount, line.tax)
-            )
-            if len(items) == LINE_ITEMS:
-                return items
-    return items
+        if row.state in _CHARGED:
+            issued, number, currency = row.issue_date, row.number, row.currency
+            items += [
+                LineItem(issued, number, currency, line[0], line[3], line[4]) for line in _decode_plain(row.lines)
+            ]
+            if len(items) >= LINE_ITEMS:
+                break
+    return items[:LINE_ITEMS]
 
 
 def all_due(reader: Reader, scope: PortalScope, currency: str) -> list[tuple[int, int]]:

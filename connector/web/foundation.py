@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, Request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -18,6 +19,15 @@ from connector.wiring import Wiring
 _LARGEST_BODY = 2 * 1024 * 1024
 _FORM_HOURS = 12
 _EXTENSION = "duebridge-csrf"
+
+
+class _FormSessions(SecureCookieSessionInterface):
+    """Flask's own session, which costs nothing where no cookie came: most pages behind a link have none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def install(app: Flask, wiring: Wiring) -> None:
@@ -42,6 +52,7 @@ def install(app: Flask, wiring: Wiring) -> None:
     if wiring.settings.trusted_proxies:
         hops = wiring.settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    app.session_interface = _FormSessions()
     log_requests(app)
     protect(app, wiring)
     assets.keep_static(app)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Response
+from flask import Flask
 
 from connector.wiring import Wiring
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Chromium applies form-action to where a form's POST is redirected as well, so the hosts we send people to are named.
 _POLICY = (
@@ -21,7 +25,6 @@ _POLICY = (
 )
 _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
     ("Referrer-Policy", "no-referrer"),
     ("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -55,19 +58,26 @@ def _origin(address: str) -> str:
     return f"{parts.scheme}://{parts.netloc}" if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
+class _Protected:
+    """The application, with the headers put on whatever it answers."""
+
+    def __init__(self, application: WSGIApplication, headers: list[tuple[str, str]]) -> None:
+        self._application = application
+        self._headers = [(name.lower(), (name, value)) for name, value in headers]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        def start(status: str, headers: list[tuple[str, str]], *failure: Any) -> Any:
+            present = {name.lower() for name, _ in headers}
+            headers.extend(header for name, header in self._headers if name not in present)
+            return start_response(status, headers, *failure)
+
+        return self._application(environ, start)
+
+
 def protect(app: Flask, wiring: Wiring) -> None:
     """Put the headers on every answer. Pages are never stored by anybody unless their view says otherwise."""
     policy = "; ".join((*_POLICY, f"form-action 'self' {' '.join(destinations(wiring))}".rstrip()))
-    headers = [("Content-Security-Policy", policy), *_ALWAYS]
+    headers = [("Content-Security-Policy", policy), *_ALWAYS, ("Cache-Control", "no-store")]
     if wiring.settings.secure_cookies:
         headers.append(("Strict-Transport-Security", _TWO_YEARS))
-
-    @app.after_request
-    def add_headers(response: Response) -> Response:
-        present = response.headers
-        for name, value in headers:
-            if name not in present:
-                present.add(name, value)
-        if "Cache-Control" not in present:
-            present.add("Cache-Control", "no-store")
-        return response
+    app.wsgi_app = _Protected(app.wsgi_app, headers)  # type: ignore[method-assign]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
+import psycopg
 import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
@@ -173,6 +174,30 @@ class Shop:
             connection.execute(sa.update(table).values(**values))
 
 
+def overhear(engine: sa.Engine) -> list[str]:
+    """Every statement the drivers are handed from now on, but for those that begin and end transactions and the empty
+    one by which the pool finds out whether a connection is alive."""
+    heard: list[str] = []
+
+    def hear(statement: str) -> None:
+        if not statement.upper().startswith(("BEGIN", "COMMIT", "ROLLBACK", "PRAGMA", ";")):
+            heard.append(statement)
+
+    class Cursor(psycopg.Cursor[Any]):
+        def execute(self, query: Any, *more: Any, **options: Any) -> Any:
+            hear(str(query))
+            return super().execute(query, *more, **options)
+
+    @sa.event.listens_for(engine, "connect")
+    def connect(driver: Any, _: Any) -> None:
+        if engine.dialect.name == "sqlite":
+            driver.set_trace_callback(hear)
+        else:
+            driver.cursor_factory = Cursor
+
+    return heard
+
+
 def open_shop(url: str, environ: Mapping[str, str] | None = None) -> Shop:
     """Make the tables and the merchant, and put up the customers' pages."""
     upgrade(url)
@@ -180,6 +205,7 @@ def open_shop(url: str, environ: Mapping[str, str] | None = None) -> Shop:
         {"DUEBRIDGE_DATABASE_URL": url, "DUEBRIDGE_PUBLIC_URL": "http://pay.test", **(environ or {})}
     )
     engine = make_engine(url)
+    statements = overhear(engine)
     books, till = Books(), Till()
     wiring = Wiring(
         settings=settings,
@@ -236,10 +262,4 @@ def open_shop(url: str, environ: Mapping[str, str] | None = None) -> Shop:
                 UpstreamCustomer("c2", "Somebody Else", "", "else@other.example", "", "EUR", "", True, "1", None, ()),
             ],
         )  # fmt: skip
-    statements: list[str] = []
-
-    @sa.event.listens_for(engine, "before_cursor_execute")
-    def count(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        statements.append(statement)
-
     return Shop(app, wiring, books, till, merchant_id, connection_id, statements)

@@ -217,8 +217,7 @@ def test_a_customer_is_found_by_index_however_many_others_there_are(small_shop: 
     open_ones, recent = (one for one in small_shop.statements if "FROM invoices" in one and "links" not in one)
     for statement, index in ((open_ones, "ix_invoices_open"), (recent, "ix_invoices_customer")):
         with small_shop.wiring.database.engine.connect() as connection:
-            values = tuple([1] * statement.count("?"))
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}").all()
         assert any(f"SEARCH invoices USING INDEX {index}" in str(step) for step in plan), plan
 
 
