@@ -10,7 +10,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from connector.domain.money import minor_to_text
 from connector.domain.payments import Choice
-from connector.errors import Conflict
+from connector.errors import Conflict, Invalid, Unavailable
 from connector.journeys import landing, proof
 from connector.reading.portal_doors import brand_of_merchant
 from connector.web import limits
@@ -62,7 +62,7 @@ def start(install_key: str) -> AnyResponse:
             raise Conflict("What is due has changed since this page was shown. Nothing was charged; please check.")
         choice = Choice(view.invoice_id, minor_to_text(view.amount, view.currency))
         return pay.begin(view.scope, [choice], form_key)
-    except Conflict as fault:
+    except (Conflict, Invalid, Unavailable) as fault:
         return _page(install_key, query, message=fault.message, status=fault.status)
 
 

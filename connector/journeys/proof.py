@@ -53,9 +53,11 @@ def redeem(wiring: Wiring, merchant_id: int, code_id: str, code: str) -> str:
 
 def _issue(wiring: Wiring, uow: UnitOfWork, what: CodeFor, number: str) -> str:
     code_id, code = uow.codes.issue(what)
+    # The address only fills the code into the form; it opens nothing until a person presses the form's button.
+    address = f"{wiring.settings.public_url}/portal/{uow.merchants.get().slug}/code/{code_id}?code={code}"
     values = {
         "code": code,
-        "url": f"{wiring.settings.public_url}/portal/{uow.merchants.get().slug}/code/{code_id}",
+        "url": address if what.purpose == "sign_in" else f"{address}&for=invoice",
         "minutes": str(LIFETIME_MINUTES),
         "invoice": number,
     }
