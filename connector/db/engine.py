@@ -6,6 +6,8 @@ another writer changes meanwhile; on PostgreSQL whoever reads in order to write 
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from typing import Any
 
 import sqlalchemy as sa
@@ -114,8 +116,15 @@ def _sqlite(url: sa.URL, connections: int) -> sa.Engine:
     @event.listens_for(engine, "connect")
     def connect(driver: QueuedConnection, _: Any) -> None:
         driver.prepare(turns)
+        # The job engine's tables ask for unixepoch('subsec') under Python 3.12 and later; before 3.42 that is NULL.
+        if sqlite3.sqlite_version_info < (3, 42):
+            driver.create_function("unixepoch", 1, _epoch)
 
     return engine
+
+
+def _epoch(_: str) -> float:
+    return round(time.time(), 3)
 
 
 def _driver(connection: sa.Connection) -> QueuedConnection:
