@@ -18,6 +18,18 @@ from connector.errors import Ended, NotAllowed
 
 _CONSENT_MINUTES = 15
 _FIELDS = [t.connections.c[name] for name in ConnectionRow.__dataclass_fields__]
+# Built once: every sync asks for and moves the reading of every kind, mostly to find that nothing is new.
+_THE_READING = sa.and_(
+    t.cursors.c.merchant_id == sa.bindparam("of_merchant"),
+    t.cursors.c.connection_id == sa.bindparam("of_connection"),
+    t.cursors.c.kind == sa.bindparam("of_kind"),
+)
+_READING = sa.select(t.cursors).where(_THE_READING)
+_MOVE_READING = (
+    sa.update(t.cursors)
+    .where(_THE_READING)
+    .values({name: sa.bindparam(name) for name in ("cursor", "first_done", "seen", "total", "updated_at")})
+)
 
 
 def connection_row(row: Any) -> ConnectionRow:
@@ -151,15 +163,11 @@ class Connections:
 
     def reading(self, connection_id: int, kind: Kind) -> Reading | None:
         """Where the reading of `kind` stands, or None when it has not begun."""
-        c = t.cursors.c
-        row = self._bound.connection.execute(
-            self._bound.select(t.cursors).where(c.connection_id == connection_id, c.kind == kind)
-        ).first()
+        row = self._bound.connection.execute(_READING, self._which(connection_id, kind)).first()
         return None if row is None else Reading(kind, row.cursor, row.first_done, row.seen, row.total)
 
     def move_reading(self, connection_id: int, reading: Reading) -> None:
         """Store how far a reading has come."""
-        c = t.cursors.c
         values = {
             "cursor": reading.cursor,
             "first_done": reading.first_done,
@@ -167,8 +175,12 @@ class Connections:
             "total": reading.total,
             "updated_at": self._bound.now,
         }
-        if not self._bound.update(t.cursors, c.connection_id == connection_id, c.kind == reading.kind, **values):
+        which = self._which(connection_id, reading.kind)
+        if not self._bound.connection.execute(_MOVE_READING, which | values).rowcount:
             self._bound.insert(t.cursors, connection_id=connection_id, kind=reading.kind, **values)
+
+    def _which(self, connection_id: int, kind: Kind) -> dict[str, Any]:
+        return {"of_merchant": self._bound.merchant_id, "of_connection": connection_id, "of_kind": kind}
 
     def restart_readings(self, connection_id: int) -> None:
         """Forget how far reading has come, so that the next sync reads everything again."""

@@ -75,22 +75,30 @@ def run(wiring: Wiring, item: WorkItem) -> None:
     try:
         access = wiring.access(connection)
         changed = 0
+        unchanged: list[Reading] = []
         for kind in kinds:
-            changed += read_kind(wiring, connection, access, kind, until)
+            changed += read_kind(wiring, connection, access, kind, until, unchanged)
     except Disconnected as ended:
         mark_broken(wiring, merchant_id, connection_id, ended.why)
         return
     with wiring.database.unit_of_work(merchant_id) as uow:
         first = {} if connection.first_import_done_at else {"first_import_done_at": uow.now}
         uow.connections.change(connection_id, last_synced_at=uow.now, problem="", **first)
+        for reading in unchanged:
+            uow.connections.move_reading(connection_id, reading)
         if connection.place_links and (changed or first):
             uow.work.add(
                 Work.INJECT, str(connection_id), partition=str(connection_id), payload={"connection": connection_id}
             )
 
 
-def read_kind(wiring: Wiring, connection: ConnectionRow, access: Access, kind: Kind, until: float) -> int:
-    """Read one kind to its end; how many records came. Raises TryAgain when the turn is over (monotonic `until`)."""
+def read_kind(
+    wiring: Wiring, connection: ConnectionRow, access: Access, kind: Kind, until: float, unchanged: list[Reading]
+) -> int:
+    """Read one kind to its end; how many records came. Raises TryAgain when the turn is over (monotonic `until`).
+
+    A reading that found nothing new is added to `unchanged` for its cursor to be stored together with others.
+    """
     system = wiring.system(connection.system)
     with wiring.database.view(connection.merchant_id) as view:
         reading = view.connections.reading(connection.id, kind)
@@ -101,7 +109,7 @@ def read_kind(wiring: Wiring, connection: ConnectionRow, access: Access, kind: K
             uow.connections.move_reading(connection.id, reading)
     count = 0
     while True:
-        for page in _pages(system, access, kind, reading.cursor):
+        for page in _pages(system, access, kind, reading.cursor, until):
             reading = Reading(
                 kind,
                 page.next,
@@ -109,16 +117,22 @@ def read_kind(wiring: Wiring, connection: ConnectionRow, access: Access, kind: K
                 seen=reading.seen + (0 if reading.first_done else len(page.records) + len(page.unreadable)),
                 total=page.total if page.total is not None else reading.total,
             )
+            if page.done and not page.records and not page.unreadable:
+                unchanged.append(reading)
+                return count
             _store(wiring, connection, page, reading)
             count += len(page.records)
             if page.done:
                 return count
-            if monotonic() > until:
-                raise TryAgain("There is more to read; the import goes on.", after=0.0)
+        if monotonic() > until:
+            raise TryAgain("There is more to read; the import goes on.", after=0.0)
 
 
-def _pages(system: BillingSystem, access: Access, kind: Kind, cursor: str) -> Iterator[Page]:
-    """The pages that can be asked for now, in order, several in flight where the upstream's pages are independent."""
+def _pages(system: BillingSystem, access: Access, kind: Kind, cursor: str, until: float) -> Iterator[Page]:
+    """The pages that can be asked for now, in order, several in flight where the upstream's pages are independent.
+
+    When the turn is over no more are asked for, but those in flight still come: upstreams count and charge for calls.
+    """
     cursors = deque(system.ahead(kind, cursor))
     if len(cursors) == 1:
         yield system.page(access, kind, cursors[0])
@@ -126,8 +140,9 @@ def _pages(system: BillingSystem, access: Access, kind: Kind, cursor: str) -> It
     with ThreadPoolExecutor(system.manifest.pages_in_flight, thread_name_prefix="page") as pool:
         waiting: deque[Future[Page]] = deque()
         try:
-            while cursors or waiting:
-                while cursors and len(waiting) < system.manifest.pages_in_flight:
+            waiting.append(pool.submit(system.page, access, kind, cursors.popleft()))
+            while waiting:
+                while cursors and len(waiting) < system.manifest.pages_in_flight and monotonic() <= until:
                     waiting.append(pool.submit(system.page, access, kind, cursors.popleft()))
                 yield waiting.popleft().result()
         finally:
