@@ -37,7 +37,11 @@ class WebhookScheme:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a system can do, as the merchant is told and as journeys ask before they act."""
+    """What a system can do, as the merchant is told and as journeys ask before they act.
+
+    `idempotency_keeps_errors`: a key answers with its first answer even when that was a refusal or a fault, so that
+    sending it again is in vain.
+    """
 
     delta: Literal["datetime", "date", "created_only", "none"] = "datetime"
     deletes: Literal["flag", "void_status", "absent", "unknown"] = "flag"
@@ -47,6 +51,7 @@ class Capabilities:
     deposit_account_required: bool = False
     idempotency: Idempotency = "search"
     idempotency_seconds: float = 0.0
+    idempotency_keeps_errors: bool = False
     reversal: Reversal = "delete"
     link: LinkMethod = "none"
     link_by_api: bool = False

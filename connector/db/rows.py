@@ -91,7 +91,9 @@ class PaymentRow:
 
 @dataclass(frozen=True, slots=True)
 class PostingRow:
-    """What must stand in a system's books. Allocations are (invoice remote id, minor units)."""
+    """What must stand in a system's books. Allocations are (invoice remote id, minor units).
+
+    `problem`: why a person had to look, until it stands."""
 
     key: str
     connection_id: int
@@ -105,6 +107,7 @@ class PostingRow:
     paid_on: date
     remote_id: str
     remote_version: str
+    problem: str
     sent_at: datetime | None
 
 

@@ -120,10 +120,18 @@ def _wait_for_the_earlier_call(now: datetime, posting: PostingRow) -> None:
 
 
 def _may_resend(system: BillingSystem, now: datetime, posting: PostingRow) -> bool:
-    """Whether the same key may go out again: only while the system itself remembers keys, and remembers this one."""
+    """Whether the same key may go out again: only while the system itself remembers keys, and remembers this one.
+
+    What was refused goes out under a new key, for the old one may be answered with the old refusal; so does what came
+    to a fault where a system remembers those as well.
+    """
+    if posting.problem:
+        return False
     capabilities = system.manifest.capabilities
     if capabilities.idempotency in ("unique_field", "natural"):
         return True
+    if capabilities.idempotency_keeps_errors:
+        return False
     if capabilities.idempotency != "native_key" or posting.sent_at is None:
         return False
     return now < posting.sent_at + timedelta(seconds=capabilities.idempotency_seconds - IN_FLIGHT_SECONDS)
@@ -137,7 +145,7 @@ def _raise_generation(wiring: Wiring, connection: ConnectionRow, posting: Postin
 
 def _queue_anew(uow: UnitOfWork, posting: PostingRow) -> None:
     """The same part under a new key: what went out under the old one certainly does not stand."""
-    uow.postings.change(posting.key, state=PostingState.SUPERSEDED)
+    uow.postings.change(posting.key, state=PostingState.SUPERSEDED, problem="")
     uow.postings.queue(
         connection_id=posting.connection_id,
         payment_id=posting.payment_id,
@@ -270,7 +278,7 @@ def retry(wiring: Wiring, merchant_id: int, posting_key: str, user_id: int) -> N
             _queue_anew(uow, posting)
         else:
             again = PostingState.SENDING if posting.sent_at else PostingState.QUEUED
-            uow.postings.change(posting_key, state=again, problem="")
+            uow.postings.change(posting_key, state=again)
         uow.work.add(
             Work.WRITE_BACK,
             f"{posting.payment_id}:{posting.connection_id}",

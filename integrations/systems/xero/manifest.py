@@ -48,6 +48,7 @@ MANIFEST = Manifest(
         deposit_account_required=True,
         idempotency="native_key",
         idempotency_seconds=360.0,
+        idempotency_keeps_errors=True,
         reversal="delete",
         link="template",
         link_by_api=False,
