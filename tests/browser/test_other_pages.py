@@ -47,7 +47,7 @@ def _set_up(product: Surroundings, page: Page) -> int:
     page.goto(f"{product.public_url}/connections")
     page.get_by_role("button", name="Connect QuickBooks Online").click()
     page.get_by_role("button", name="Connect", exact=True).click()
-    steps.count_from(page, days=120)
+    steps.count_from(page, days=75)
     connection = steps.confirm_dry_run(page)
     steps.wait_for_import(page, product, connection)
     steps.wait_for_links(page, product, connection)
