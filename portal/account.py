@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 from flask import Response, current_app, request
+from markupsafe import Markup
 
 from connector.reading import portal_invoices
+from connector.reading.portal_doors import Brand
 from connector.reading.portal_invoices import MOST_AT_ONCE, OPEN_A_PAGE, Account
 from connector.web.context import wiring
 from connector.web.present import money
@@ -19,6 +22,9 @@ from portal.doors import Door, Knock
 from portal.form_keys import form_keys_of
 from portal.references import references_of
 from portal.rows import Table, join
+
+# Stands for the main part while the frame is made; no brand can hold it, as texts are escaped.
+_MAIN = Markup("<main-part>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,7 @@ def _page(knock: Knock, door: Door, account: Account, typed: Typed, skip: int, t
     shown_to = min(skip + opened, account.open_count)
     keep = {"preview": "1"} if door.preview else {}
     more = shown_to < account.open_count
-    page = current_app.jinja_env.get_template("portal/account.html").render(
+    main = current_app.jinja_env.get_template("portal/account_main.html").render(
         brand=portal.brand,
         door=door,
         account=account,
@@ -102,7 +108,22 @@ def _page(knock: Knock, door: Door, account: Account, typed: Typed, skip: int, t
         before=page_address(door.path, skip - OPEN_A_PAGE, OPEN_A_PAGE, **keep) if skip else "",
         after=page_address(door.path, skip + OPEN_A_PAGE, OPEN_A_PAGE, **keep) if more else "",
     )
-    return Response(page, status=status, mimetype="text/html")
+    # A signed-in customer's frame has a form of its own session; all others of a merchant have the same one.
+    before, after = _frame(portal.brand, door, can_pay) if door.signed_in else _kept_frame(portal.brand, can_pay)
+    return Response(f"{before}{main}{after}", status=status, mimetype="text/html")
+
+
+def _frame(brand: Brand, door: Door | None, can_pay: bool) -> tuple[str, str]:
+    """What stands before and after the main part."""
+    template = current_app.jinja_env.get_template("portal/account.html")
+    before, _, after = template.render(brand=brand, door=door, can_pay=can_pay, main=_MAIN).partition(_MAIN)
+    return before, after
+
+
+@lru_cache(maxsize=512)
+def _kept_frame(brand: Brand, can_pay: bool) -> tuple[str, str]:
+    """The frame behind links, made once for each look of a merchant."""
+    return _frame(brand, None, can_pay)
 
 
 def skipped(page_size: int) -> int:

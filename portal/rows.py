@@ -4,7 +4,7 @@ they are most of its cost; every text that came from outside goes through `escap
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from markupsafe import Markup, escape
@@ -30,6 +30,7 @@ class Table:
     payable: bool
     partial: bool
     today: date
+    _numbers: dict[str, Markup] = field(default_factory=dict)
 
     def open_invoice(
         self, one: OpenInvoice, reference: str, *, ticked: bool = False, typed: str | None = None, error: str = ""
@@ -95,9 +96,11 @@ class Table:
             return due_words(one.due_date, self.today)
         return _PAYING if one.paying == PaymentState.PROCESSING else _STARTED
 
-    @staticmethod
-    def _number(number: str) -> Markup:
-        return escape(shorten(number, _LONGEST_NUMBER) or "No number")
+    def _number(self, number: str) -> Markup:
+        known = self._numbers.get(number)
+        if known is None:
+            known = self._numbers[number] = escape(shorten(number, _LONGEST_NUMBER) or "No number")
+        return known
 
 
 def join(rows: Iterable[str]) -> Markup:

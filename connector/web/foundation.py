@@ -25,7 +25,7 @@ class _FormSessions(SecureCookieSessionInterface):
     """Flask's own session, which costs nothing where no cookie came: most pages behind a link have none."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        if self.get_cookie_name(app) not in request.cookies:
+        if "HTTP_COOKIE" not in request.environ:
             return self.session_class()
         return super().open_session(app, request)
 

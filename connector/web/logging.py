@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 import sys
 import time
-import uuid
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -107,7 +107,7 @@ def log_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         given = request.headers.get("X-Request-ID", "")
-        g.correlation = given if _CORRELATION.fullmatch(given) else uuid.uuid4().hex
+        g.correlation = given if _CORRELATION.fullmatch(given) else secrets.token_hex(16)
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(correlation=g.correlation)
