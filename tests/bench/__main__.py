@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import first_import, reading
+from tests.bench import first_import, portal_page, reading
 from tests.bench.figures import Figures
 from tests.bench.surroundings import HARNESS, CannotMeasure, folder, say
 
@@ -33,6 +33,7 @@ def main() -> int:
     groups: dict[str, Callable[[], Iterator[Figures]]] = {
         "import-quickbooks": imports("qbo"),
         "import-xero": imports("xero"),
+        "portal": lambda: portal_page.measure_portal(runs=options.runs, postgres=postgres, peers=peers),
         "nothing-new": reading.nothing_new,
         "latency": lambda: iter([reading.hide_latency(runs=options.runs)]),
         "memory": lambda: reading.memory(largest=options.largest, runs=options.runs),
