@@ -21,7 +21,7 @@ _APART = "\n\n"
 
 def place(client: Client, spot: LinkSpot, home_currency: str) -> PlacedLink:
     """Make the line stand once and lead to the right place. Raises Refused, Gone; Stale after one redo."""
-    if spot.seen is not None and (wanted := with_line(spot.seen.text, spot)) != spot.seen.text:
+    if spot.seen is not None and (wanted := _with_line_if_it_fits(spot.seen.text, spot)) not in (None, spot.seen.text):
         # QuickBooks refuses a stale SyncToken, so a text that was read by the sync need not be read again.
         with suppress(Stale):
             return _written(client, spot, {"SyncToken": spot.seen.version}, spot.seen.text, wanted)
@@ -94,6 +94,14 @@ def with_line(memo: str, spot: LinkSpot) -> str:
         f"does not fit. Shorten the message by {too_many} character{'s' if too_many > 1 else ''} and try again.",
         "memo_full",
     )
+
+
+def _with_line_if_it_fits(memo: str, spot: LinkSpot) -> str | None:
+    """None where an older text leaves no room: the merchant may have shortened it since."""
+    try:
+        return with_line(memo, spot)
+    except Refused:
+        return None
 
 
 def length(text: str) -> int:
