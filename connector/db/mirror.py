@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import msgspec
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from connector.domain.records import (
 )
 
 _encode = msgspec.json.encode
+_Record = TypeVar("_Record", UpstreamInvoice, UpstreamCustomer, UpstreamPayment, UpstreamRecurring, Unreadable)
 
 _INVOICE_COLUMNS = (
     "merchant_id", "connection_id", "remote_id", "kind", "number", "state", "customer", "issue_date", "due_date",
@@ -54,6 +56,11 @@ _INVOICES = {
 }
 
 
+def _in_order(records: Iterable[_Record]) -> list[_Record]:
+    """Records in the one order everybody writes them, so that no two transactions on PostgreSQL wait for each other."""
+    return sorted(records, key=attrgetter("remote_id"))
+
+
 class Mirror:
     """Repository of one merchant's mirror of one or more connections."""
 
@@ -62,6 +69,7 @@ class Mirror:
 
     def put_invoices(self, connection_id: int, records: Sequence[UpstreamInvoice]) -> None:
         """Insert or replace invoices, credit notes or estimates; those deleted upstream are archived."""
+        records = _in_order(records)
         deleted = [record for record in records if record.state is InvoiceState.DELETED]
         kept = [record for record in records if record.state is not InvoiceState.DELETED] if deleted else records
         for record in deleted:
@@ -89,7 +97,7 @@ class Mirror:
     def put_customers(self, connection_id: int, records: Sequence[UpstreamCustomer]) -> None:
         """Insert or replace customers with their people."""
         c, p = t.customers, t.contacts
-        for record in records:
+        for record in _in_order(records):
             values = record._asdict()
             people = values.pop("contacts")
             self._upsert(c, ("connection_id", "remote_id"), connection_id=connection_id, **values)
@@ -106,14 +114,14 @@ class Mirror:
 
     def put_payments(self, connection_id: int, records: Sequence[UpstreamPayment]) -> None:
         """Insert or replace payments recorded upstream by anybody."""
-        for record in records:
+        for record in _in_order(records):
             values = record._asdict() | {"allocations": _encode(record.allocations).decode()}
             self._upsert(t.upstream_payments, ("connection_id", "remote_id"), connection_id=connection_id, **values)
         self._forget_problems(connection_id, Kind.PAYMENT, records)
 
     def put_recurring(self, connection_id: int, records: Sequence[UpstreamRecurring]) -> None:
         """Insert or replace recurring profiles."""
-        for record in records:
+        for record in _in_order(records):
             self._upsert(
                 t.recurring_profiles, ("connection_id", "remote_id"), connection_id=connection_id, **record._asdict()
             )
@@ -121,7 +129,7 @@ class Mirror:
 
     def put_unreadable(self, connection_id: int, kind: Kind, records: Iterable[Unreadable]) -> None:
         """Keep records that could not be read, with their cause."""
-        for record in records:
+        for record in _in_order(records):
             self._upsert(
                 t.sync_problems,
                 ("connection_id", "kind", "remote_id"),
