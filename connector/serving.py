@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -37,7 +38,7 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
     from connector.web.logging import configure
 
     configure(settings.log_level)
-    _return_large_memory()
+    _tune_memory()
     if embedded:
         prepare_database(settings.database_url)
     wiring = roof.wire(settings)
@@ -80,7 +81,7 @@ def work(settings: Settings) -> None:
     from connector.web.logging import configure
 
     configure(settings.log_level)
-    _return_large_memory()
+    _tune_memory()
     wiring = roof.wire(settings)
     engine = Engine(wiring, roof.HANDLERS)
     told = threading.Event()
@@ -93,7 +94,7 @@ def work(settings: Settings) -> None:
 
 def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tuple[str, ...]) -> Iterator[str]:
     """Read a connection to its end without the job engine; a line a turn."""
-    _return_large_memory()
+    _tune_memory()
     wiring = roof.wire(settings, dispatch=lambda connection, item, delay: None)
     item = WorkItem(
         id=f"command:{connection_id}",
@@ -118,7 +119,12 @@ def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tu
             yield f"Still reading, after {monotonic() - began:.1f} s."
 
 
-def _return_large_memory() -> None:
-    """Have pages of an import given back once they are stored: left alone, glibc keeps several for every thread."""
+def _tune_memory() -> None:
+    """Fit Python's memory to pages of a thousand records.
+
+    glibc, left alone, keeps the memory of several pages for every thread: this way they are given back once stored.
+    Looking for cycles after every 700 new objects, of which a page has six thousand, takes a tenth of an import.
+    """
+    gc.set_threshold(20_000, 50, 100)
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from connector.db.vault import Vault
 from connector.errors import NotFound
@@ -65,6 +65,15 @@ class Bound:
 
 def on_conflict_insert(connection: sa.Connection, table: sa.Table) -> Any:
     """INSERT with the ON CONFLICT clause both databases speak, though SQLAlchemy keeps one for each."""
-    insert = (sqlite if connection.dialect.name == "sqlite" else postgresql).insert(table)
     # Without it psycopg's results of an INSERT know no rowcount, and callers ask whether a row was written.
-    return insert.execution_options(preserve_rowcount=True)
+    return _insert(connection.dialect.name)(table).execution_options(preserve_rowcount=True)
+
+
+@cache
+def _insert(dialect: str) -> Any:
+    """The dialect's own INSERT; the other dialect is never loaded."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert
+    else:
+        from sqlalchemy.dialects.postgresql import insert  # type: ignore[assignment]
+    return insert

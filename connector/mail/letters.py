@@ -10,8 +10,11 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
+from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 # Template name -> the values it cannot do without. All may also be given: help (an address to ask), colour (#rrggbb).
 LETTERS: Mapping[str, frozenset[str]] = {
@@ -40,14 +43,19 @@ class Letter:
     reply_to: str
 
 
-_TEMPLATES = Environment(
-    loader=PackageLoader("connector.mail"),
-    autoescape=select_autoescape(("html",)),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+@cache
+def _templates() -> Environment:
+    """Loaded with the first mail, so that commands that send none start sooner."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("connector.mail"),
+        autoescape=select_autoescape(("html",)),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
 
 
 def write_letter(template: str, values: Mapping[str, str]) -> Letter:
@@ -64,9 +72,9 @@ def write_letter(template: str, values: Mapping[str, str]) -> Letter:
         **{name: one_line(value) for name, value in values.items()},
         "colour": colour if _COLOUR.fullmatch(colour) else _DEFAULT_COLOUR,
     }
-    text = _TEMPLATES.get_template(f"mail/{template}.txt").render(filled)
+    text = _templates().get_template(f"mail/{template}.txt").render(filled)
     subject, _, body = text.partition("\n")
-    html = _TEMPLATES.get_template(f"mail/{template}.html").render(filled, subject=subject)
+    html = _templates().get_template(f"mail/{template}.html").render(filled, subject=subject)
     return Letter(one_line(subject), body.lstrip("\n"), html, filled["merchant"], filled["help"])
 
 
