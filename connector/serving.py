@@ -49,16 +49,21 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
     )
 
     def stop(*_: object) -> None:
-        threading.Thread(target=server.close, daemon=True).start()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, signal.SIG_IGN)
+        # Taken up by the server's own loop, which lets requests under way finish; closed from elsewhere, it would trip
+        # over the connections taken from under it.
+        raise SystemExit(0)
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, stop)
-    if engine is not None:
-        engine.start()
-    _log.info("serving", host=host, port=port, embedded=embedded)
     try:
+        if engine is not None:
+            engine.start()
+        _log.info("serving", host=host, port=port, embedded=embedded)
         server.run()
     finally:
+        server.close()
         if engine is not None:
             engine.stop()
 

@@ -16,6 +16,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 import waitress
+from waitress import wasyncore
 
 from connector.app import create_app, wire
 from connector.config import read_settings
@@ -225,6 +226,8 @@ def door(database_url: str, environment: Mapping[str, str] | None = None) -> Ite
     try:
         yield holder[0]
     finally:
-        server.close()
+        # Closed within its own loop: from here, the loop would trip over connections taken from under it.
+        server.task_dispatcher.shutdown()
+        server.trigger.pull_trigger(lambda: wasyncore.close_all(server._map))
         thread.join(10)
         wiring.database.engine.dispose()
