@@ -30,6 +30,6 @@ def parse(raw: bytes) -> Sequence[Event]:
     """The one event of a verified body; `remote_id` is the checkout to fetch again, `tenant` our reference."""
     try:
         event = msgspec.json.decode(raw, type=WireEvent)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Refused("The sandbox's webhook is not in the form its API describes.", "unreadable") from error
     return (Event(event.data.reference, event.type, event.data.checkout, event.id, event.created),)

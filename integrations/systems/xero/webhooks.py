@@ -29,7 +29,7 @@ def parse(raw: bytes) -> list[Event]:
     """The events of a verified body; an empty list is an answer too. Raises Refused for a body of another shape."""
     try:
         body = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Refused("The webhook's body is not JSON.", "body") from None
     events = body.get("events") if isinstance(body, dict) else None
     if not isinstance(events, list) or not all(isinstance(event, dict) for event in events):
