@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.integrations.systems.xero.simulator.conftest import Start
 from tests.integrations.systems.xero.simulator.driving import BACK, App, Running
@@ -39,7 +39,7 @@ def _sound(page: Page, pictures: Path, name: str) -> None:
 
 def test_consent(xero: Running, page: Page, artefacts: Path) -> None:
     page.goto(xero.authorize().url)
-    assert page.get_by_role("heading", name="Duebridge wants access").is_visible()
+    expect(page.get_by_role("heading", name="Duebridge wants access")).to_be_visible()
     _sound(page, artefacts, "consent")
     with page.expect_request(lambda request: request.url.startswith(BACK)) as back:
         page.get_by_role("button", name="Allow access").click()
@@ -55,7 +55,7 @@ def test_the_merchants_step(app: App, page: Page, artefacts: Path) -> None:
     page.get_by_label("URL", exact=True).fill(URL)
     page.get_by_label("Pay now text").fill("Pay this invoice")
     page.get_by_role("button", name="Add").click()
-    assert page.get_by_role("heading", name="Duebridge").is_visible()
+    expect(page.get_by_role("heading", name="Duebridge")).to_be_visible()
     _sound(page, artefacts, "payment-services")
     page.goto(f"{app.xero.url}/settings/themes")
     for name in ("Standard", "Projects", "Japan"):
@@ -82,5 +82,5 @@ def test_changing_an_invoice_by_hand(app: App, page: Page, artefacts: Path) -> N
     page.goto(f"{app.xero.url}/_control/invoices/{invoice['InvoiceID']}")
     _sound(page, artefacts, "control-invoice")
     page.get_by_role("button", name="Record payment").click()
-    assert page.get_by_text("Paid", exact=True).is_visible()
+    expect(page.get_by_text("Paid", exact=True)).to_be_visible()
     assert app.read(f"Invoices/{invoice['InvoiceID']}")["Invoices"][0]["Status"] == "PAID"
