@@ -77,7 +77,9 @@ def application() -> Flask:
 
     settings = read_settings(os.environ)
     configure(settings.log_level)
-    return roof.create_app(roof.wire(settings))
+    app = roof.create_app(roof.wire(settings))
+    _tune_memory()
+    return app
 
 
 def work(settings: Settings) -> None:
@@ -128,8 +130,11 @@ def _tune_memory() -> None:
     """Fit Python's memory to pages of a thousand records.
 
     glibc, left alone, keeps the memory of several pages for every thread: this way they are given back once stored.
-    Looking for cycles after every 700 new objects, of which a page has six thousand, takes a tenth of an import.
+    Looking for cycles after every 700 new objects, of which a page has six thousand, takes a tenth of an import. What
+    was loaded at the start stays until the end and need not be looked at again: that would hold up every request.
     """
     gc.set_threshold(20_000, 50, 100)
+    gc.collect()
+    gc.freeze()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_MMAP_THRESHOLD, _LARGE)
