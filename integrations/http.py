@@ -126,7 +126,8 @@ class Transport(HTTPAdapter):
             self._limiter.leave(key, holder)
 
     def _key(self, limit: RateLimit, call: Call) -> str:
-        whose = call.connection if limit.scope == "connection" and call.connection else "app"
+        # Calls before there is a connection (consents) count together, and never into the row of all our calls.
+        whose = "app" if limit.scope == "app" else call.connection or "none"
         return f"{self._manifest.name}:{whose}:{limit.period:g}"
 
     def _write_log(

@@ -257,6 +257,18 @@ def test_every_limit_is_reserved_below_the_vendors_figure_and_by_its_scope() -> 
     assert limiter.most_open == 1 and limiter.open["books:c7:60:open"] == 0
 
 
+def test_calls_without_a_connection_do_not_use_up_the_row_of_the_whole_app() -> None:
+    limiter = MemoryLimiter()
+    limits = (RateLimit(60, 60.0, 5), RateLimit(10_000, 60.0, 50, scope="app"))
+    url = "https://books.example/token"
+    with responses.RequestsMock() as mock:
+        mock.add("POST", url)
+        session = _session(url, limiter, limits=limits)
+        with session.call("token.exchange", writes=True):
+            session.post(url)
+    assert [row[0] for row in limiter.reserved] == ["books:none:60", "books:app:60"]
+
+
 def test_a_slot_is_given_back_when_the_call_fails(server: str) -> None:
     limiter = MemoryLimiter()
     with pytest.raises(TryAgain):
