@@ -134,9 +134,9 @@ class Database:
             yield UnitOfWork(Bound(connection, merchant_id, self.vault, self.clock(), writing=False), self.dispatch)
 
     @contextmanager
-    def reader(self, merchant_id: int) -> Iterator[Reader]:
-        """Read-only, one merchant: for pages."""
-        with self._read_only() as connection:
+    def reader(self, merchant_id: int, *, snapshot: bool = False) -> Iterator[Reader]:
+        """Read-only, one merchant: for pages. `snapshot`: every statement sees the same moment, for comparing them."""
+        with self._read_only(snapshot=snapshot) as connection:
             bind_to_merchant(connection, merchant_id)
             yield Reader(connection, merchant_id, self.vault, self.clock())
 
@@ -148,9 +148,12 @@ class Database:
             yield Installation(connection, self.vault, self.clock(), self.dispatch)
 
     @contextmanager
-    def _read_only(self) -> Iterator[sa.Connection]:
+    def _read_only(self, *, snapshot: bool = False) -> Iterator[sa.Connection]:
         with self.engine.connect() as opened:
             connection = opened.execution_options(read_only=True)
+            # A transaction of SQLite always sees one moment; PostgreSQL does when told.
+            if snapshot and self.engine.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 yield connection
 

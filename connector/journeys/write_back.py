@@ -74,7 +74,7 @@ def _send(
     title = system.manifest.title
     if posting.state in _SENT_BEFORE:
         _wait_for_the_earlier_call(wiring.clock(), posting)
-        found = system.find_payment(access, _intent(connection, posting, customer))
+        found = system.find_payment(access, intent_of(connection, posting, customer))
         if found is not None and found.reversed:
             deleted = f"It was recorded in {title} and then deleted or voided there by hand. Retry records it again."
             _park(wiring, connection, posting, deleted, remote_id=found.remote_id)
@@ -96,7 +96,7 @@ def _send(
         uow.work.mark_sent(item)
         uow.payments.tell(posting.payment_id, "us", f"Sent the payment to {title}", _in_words(posting))
     try:
-        made = system.record_payment(access, _intent(connection, posting, customer))
+        made = system.record_payment(access, intent_of(connection, posting, customer))
     except (Refused, Gone) as answer:
         _park(wiring, connection, posting, answer.why)
         return
@@ -228,7 +228,7 @@ def _reverse(
     title = system.manifest.title
     if not posting.remote_id:
         _wait_for_the_earlier_call(wiring.clock(), posting)
-    standing = system.find_payment(access, _intent(connection, posting, customer))
+    standing = system.find_payment(access, intent_of(connection, posting, customer))
     try:
         if standing is not None and not standing.reversed:
             system.reverse_payment(access, standing)
@@ -316,7 +316,8 @@ def _shall_stand(uow: UnitOfWork, posting: PostingRow) -> bool:
     )
 
 
-def _intent(connection: ConnectionRow, posting: PostingRow, customer: str) -> PaymentIntent:
+def intent_of(connection: ConnectionRow, posting: PostingRow, customer: str) -> PaymentIntent:
+    """What is to stand upstream for a posting: what it is recorded from and looked up by."""
     return PaymentIntent(
         key=posting.key,
         customer=customer,
