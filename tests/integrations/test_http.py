@@ -250,9 +250,9 @@ def test_every_limit_is_reserved_below_the_vendors_figure_and_by_its_scope() -> 
         with session.call("thing.read", connection="c7"):
             session.get(url)
     assert limiter.reserved == [
-        ("books:c7:60", 57, 60.0, 5),
-        ("books:app:60", 9500, 60.0, 50),
-        ("books:c7:1", 9, 1.0, 1),
+        ("books:c7:60", 60, 60.0 * 100 / 95, 5),
+        ("books:app:60", 10_000, 60.0 * 100 / 95, 50),
+        ("books:c7:1", 10, 100 / 95, 1),
     ]
     assert limiter.most_open == 1 and limiter.open["books:c7:60:open"] == 0
 
@@ -297,7 +297,10 @@ def test_a_full_house_is_waited_for_and_then_given_back(server: str) -> None:
 def test_rates_can_be_set_from_outside(server: str) -> None:
     limiter = MemoryLimiter()
     _ask(server, "/", limiter=limiter, rate="1000/60,20/1", limits=(RateLimit(60, 60.0, 5, in_flight=2),))
-    assert limiter.reserved == [("books:c1:60", 950, 60.0, 20), ("books:c1:1", 19, 1.0, 1)]
+    assert limiter.reserved == [
+        ("books:c1:60", 1000, 60.0 * 100 / 95, 20),
+        ("books:c1:1", 20, 100 / 95, 1),
+    ]
     assert limiter.most_open == 1
     for wrong in ("many", "0/60", "5", "5/x", "-1/60"):
         with pytest.raises(ValueError, match="DUEBRIDGE_BOOKS_RATE"):
