@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from connector import __version__
+from connector.commands.audit_books import audit_books
 from connector.config import BadSetting, Settings, read_settings
 
 
@@ -134,6 +135,8 @@ def demo(port: int, directory: Path, check: bool, as_json: bool, keep: Path | No
     click.echo(json.dumps(report, ensure_ascii=False) if as_json else walk.in_words(report))
     sys.exit(0 if report["ok"] else 1)
 
+
+main.add_command(audit_books)
 
 if __name__ == "__main__":
     main()

@@ -190,6 +190,10 @@ class Installation:
         )
         return [(row[0], row[1]) for row in rows]
 
+    def merchant_ids(self) -> list[int]:
+        """All merchants, oldest first."""
+        return [row[0] for row in self._connection.execute(sa.select(t.merchants.c.id).order_by(t.merchants.c.id))]
+
     def active_connections(self) -> list[tuple[int, int, str]]:
         """(merchant, connection, system) of all active connections."""
         c = t.connections.c

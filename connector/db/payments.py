@@ -40,6 +40,15 @@ class Payments:
         """The payment a form was sent for."""
         return self._first(t.payments.c.form_key == form_key)
 
+    def with_checkout(self) -> list[PaymentRow]:
+        """Payments the gateway knows, newest first."""
+        statement = (
+            self._bound.select(t.payments, *_FIELDS)
+            .where(t.payments.c.gateway_ref.is_not(None))
+            .order_by(t.payments.c.created_at.desc(), t.payments.c.id)
+        )
+        return [payment_row(row) for row in self._bound.rows(statement)]
+
     def by_checkout(self, gateway: str, ref: str) -> PaymentRow | None:
         """The payment a gateway's checkout belongs to."""
         return self._first(t.payments.c.gateway == gateway, t.payments.c.gateway_ref == ref)

@@ -16,6 +16,7 @@ from connector.domain.postings import Part, PostingState, posting_key
 
 _FIELDS = [t.postings.c[name] for name in PostingRow.__dataclass_fields__]
 _OVER = (PostingState.SUPERSEDED, PostingState.REVERSED)
+_ASKABLE = (*_OVER, PostingState.POSTED)
 
 
 def posting_row(row: Any) -> PostingRow:
@@ -88,6 +89,19 @@ class Postings:
             self._bound.select(t.postings, *_FIELDS)
             .where(p.connection_id == connection_id, p.state == PostingState.POSTED, p.remote_id.in_(list(remote_ids)))
             .order_by(p.key)
+        )
+        return [posting_row(row) for row in self._bound.rows(statement)]
+
+    def sent(
+        self, states: Sequence[PostingState] = _ASKABLE, after: str = "", most: int | None = None
+    ) -> list[PostingRow]:
+        """Postings that were sent to a system and stand in one of `states`, with a key above `after`, by key."""
+        p = t.postings.c
+        statement = (
+            self._bound.select(t.postings, *_FIELDS)
+            .where(p.state.in_([state.value for state in states]), p.sent_at.is_not(None), p.key > after)
+            .order_by(p.key)
+            .limit(most)
         )
         return [posting_row(row) for row in self._bound.rows(statement)]
 
