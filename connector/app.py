@@ -18,7 +18,7 @@ from connector.jobs.handlers import TABLE
 from connector.jobs.runner import Handler
 from connector.mail import Mailer
 from connector.manifest import AdapterConfig, Manifest
-from connector.wiring import Wiring
+from connector.wiring import Timing, Wiring
 from integrations import registry
 from integrations.oauth import TokenKeeper
 from webhooks import dispatch as webhook_dispatch
@@ -33,7 +33,13 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def wire(settings: Settings, *, clock: Callable[[], datetime] = _now, dispatch: Dispatch | None = None) -> Wiring:
+def wire(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = _now,
+    dispatch: Dispatch | None = None,
+    timing: Timing | None = None,
+) -> Wiring:
     """Everything the product is made of. `dispatch` wakes the job engine; the real one when not given.
 
     Raises BadSetting when an adapter may not run here.
@@ -71,6 +77,7 @@ def wire(settings: Settings, *, clock: Callable[[], datetime] = _now, dispatch: 
         token_store=token_store,
         token_supply=token_supply,
         clock=clock,
+        timing=timing or Timing(),
         not_configured=(
             *(adapter.manifest for name, adapter in registry.SYSTEMS.items() if name not in adapters),
             *(adapter.manifest for name, adapter in registry.GATEWAYS.items() if name not in adapters),

@@ -20,9 +20,12 @@ from connector.contract import TryAgain
 from connector.db.work import WorkItem
 from connector.domain.work import Work
 from connector.journeys import sync
+from connector.wiring import Timing
 
 if TYPE_CHECKING:
     from flask import Flask
+
+    from connector.jobs.housekeeping import Pace
 
 _THREADS = 16
 # glibc's mallopt(3): from this size on memory comes from the system and goes back to it.
@@ -30,8 +33,11 @@ _M_MMAP_THRESHOLD, _LARGE = -3, 1024 * 1024
 _log = structlog.get_logger("duebridge.serving")
 
 
-def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
-    """Serve until SIGTERM or SIGINT. `embedded`: bring the database up to date and run the worker here as well."""
+def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: Timing | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. `embedded`: bring the database up to date and run the worker here as well.
+
+    `timing` is for tests that kill processes.
+    """
     import waitress
 
     from connector.jobs.engine import Engine, prepare_database
@@ -41,7 +47,7 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool) -> None:
     _tune_memory()
     if embedded:
         prepare_database(settings.database_url)
-    wiring = roof.wire(settings)
+    wiring = roof.wire(settings, timing=timing)
     app = roof.create_app(wiring)
     engine = Engine(wiring, roof.HANDLERS) if embedded else None
     server = waitress.create_server(
@@ -82,15 +88,18 @@ def application() -> Flask:
     return app
 
 
-def work(settings: Settings) -> None:
-    """Do background work until SIGTERM or SIGINT; what is under way is finished first."""
+def work(settings: Settings, *, timing: Timing | None = None, pace: Pace | None = None) -> None:
+    """Do background work until SIGTERM or SIGINT; what is under way is finished first.
+
+    `timing` and `pace` are for tests that kill processes.
+    """
     from connector.jobs.engine import Engine
     from connector.web.logging import configure
 
     configure(settings.log_level)
     _tune_memory()
-    wiring = roof.wire(settings)
-    engine = Engine(wiring, roof.HANDLERS)
+    wiring = roof.wire(settings, timing=timing)
+    engine = Engine(wiring, roof.HANDLERS, pace)
     told = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: told.set())

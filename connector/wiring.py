@@ -10,12 +10,25 @@ from connector.config import Settings
 from connector.contract import Access, BillingSystem, Limiter, PaymentGateway, Sender, TokenStore
 from connector.db.rows import ConnectionRow
 from connector.db.unit_of_work import Database
+from connector.domain.payments import CHECKOUT_SECONDS
 from connector.errors import NotFound
 from connector.mail import Mailer
 from connector.manifest import Manifest
 
 # Gives the token supplier of one connection: (system, connection) -> token(refused) -> access token.
 TokenSupply = Callable[[BillingSystem, str], Callable[[str | None], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long is waited, in seconds; only tests that kill real processes shorten it.
+
+    `in_flight`: a call sent by an attempt that died may still be on its way, so this is longer than any call may take.
+    `checkout`: what a customer has to finish at the gateway.
+    """
+
+    in_flight: float = 35.0
+    checkout: float = float(CHECKOUT_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,7 @@ class Wiring:
     token_supply: TokenSupply
     clock: Callable[[], datetime]
     not_configured: tuple[Manifest, ...] = ()
+    timing: Timing = Timing()
 
     def system(self, name: str) -> BillingSystem:
         """A billing system by name. Raises NotFound for one this installation does not know."""

@@ -15,12 +15,10 @@ from connector.contract import Answer, Disconnected, Gone, Refused, TryAgain, Un
 from connector.db.work import Fenced, WorkItem, WorkQueue
 from connector.domain.work import Work
 from connector.errors import ConnectorError, TooMany, Unavailable
-from connector.wiring import Wiring
+from connector.wiring import Timing, Wiring
 
 Handler = Callable[[Wiring, WorkItem], None]
 
-# A call sent by an attempt that died may still be on its way for as long as our longest timeout.
-IN_FLIGHT_SECONDS = 35.0
 AFTER_DISCONNECT_SECONDS = 3600.0
 AFTER_UNAVAILABLE_SECONDS = 60.0
 LONGEST_PAUSE_SECONDS = 3600.0
@@ -88,7 +86,7 @@ def settle(wiring: Wiring, item: WorkItem, outcome: Outcome) -> None:
             queue.retry(item, outcome.after, why=outcome.why, spend=outcome.spend, nothing_sent=outcome.nothing_sent)
 
 
-def outcome_of(failure: Exception, failures: int) -> Outcome:
+def outcome_of(failure: Exception, failures: int, timing: Timing = Timing()) -> Outcome:  # noqa: B008 - frozen
     """What follows from what a handler raised, after so many failures before."""
     match failure:
         case Fenced():
@@ -96,7 +94,7 @@ def outcome_of(failure: Exception, failures: int) -> Outcome:
         case TryAgain():
             return Outcome("again", failure.why, failure.after, nothing_sent=True)
         case Unclear():
-            return Outcome("unclear", failure.why, IN_FLIGHT_SECONDS, spend=True)
+            return Outcome("unclear", failure.why, timing.in_flight, spend=True)
         case Disconnected():
             return Outcome("disconnected", failure.why, AFTER_DISCONNECT_SECONDS, nothing_sent=True)
         case TooMany():
@@ -139,7 +137,7 @@ def _call(wiring: Wiring, handlers: Mapping[Work, Handler], item: WorkItem) -> O
     try:
         handler(wiring, item)
     except Exception as failure:
-        outcome = outcome_of(failure, item.failures)
+        outcome = outcome_of(failure, item.failures, wiring.timing)
         if outcome.what == "failed":
             _log.warning("work failed", exc_info=failure)
         return outcome
@@ -149,7 +147,7 @@ def _call(wiring: Wiring, handlers: Mapping[Work, Handler], item: WorkItem) -> O
 def _still_on_its_way(wiring: Wiring, item: WorkItem) -> Outcome | None:
     if item.sent_at is None:
         return None
-    left = IN_FLIGHT_SECONDS - (wiring.clock() - item.sent_at).total_seconds()
+    left = wiring.timing.in_flight - (wiring.clock() - item.sent_at).total_seconds()
     if left <= 0:
         return None
     return Outcome("waits", "An earlier attempt may still be on its way.", left, nothing_sent=True)

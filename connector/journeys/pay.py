@@ -12,7 +12,7 @@ from connector.contract import Answer, CheckoutRequest, Refused, Unclear
 from connector.db.rows import InvoiceRow, PaymentRow
 from connector.db.unit_of_work import UnitOfWork
 from connector.domain.money import NotMoney, minor_to_text, parse
-from connector.domain.payments import CHECKOUT_SECONDS, IN_FLIGHT, UNPAID_END, Choice, PortalScope, merge_shares
+from connector.domain.payments import IN_FLIGHT, UNPAID_END, Choice, PortalScope, merge_shares
 from connector.domain.records import InvoiceState, Kind, PaymentState
 from connector.domain.work import Work
 from connector.errors import Conflict, Invalid, NotFound, Unavailable
@@ -115,7 +115,7 @@ def _intend(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_
         if connection.state != "active":
             raise Unavailable(f"{merchant.name} has paused online payment. Please ask them how to pay.")
         order = _order(uow, scope, choices, check_due=True, partial=merchant.allow_partial)
-        expires_at = uow.now + timedelta(seconds=CHECKOUT_SECONDS)
+        expires_at = uow.now + timedelta(seconds=wiring.timing.checkout)
         payment = uow.payments.intend(
             scope,
             shares=order.shares,
@@ -134,7 +134,7 @@ def _intend(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_
             payment.id,
             partition=str(connection.id),
             payload={"payment": payment.id},
-            delay=float(CHECKOUT_SECONDS),
+            delay=wiring.timing.checkout,
         )
         return payment
 

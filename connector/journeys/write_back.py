@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 from connector.contract import (
     Access,
@@ -27,8 +26,6 @@ from connector.domain.work import Work
 from connector.journeys.connect import mark_broken
 from connector.wiring import Wiring
 
-# Longer than any call may take, so that a lost call of an earlier attempt can no longer commit behind our look-up.
-IN_FLIGHT_SECONDS = 35.0
 _SENT_BEFORE = (PostingState.SENDING,)
 _TO_SEND = (PostingState.QUEUED, PostingState.SENDING)
 
@@ -73,7 +70,7 @@ def _send(
     """One part: look up what may have been sent before, else send once. "sending" is committed before the call."""
     title = system.manifest.title
     if posting.state in _SENT_BEFORE:
-        _wait_for_the_earlier_call(wiring.clock(), posting)
+        _wait_for_the_earlier_call(wiring, posting)
         found = system.find_payment(access, intent_of(connection, posting, customer))
         if found is not None and found.reversed:
             deleted = f"It was recorded in {title} and then deleted or voided there by hand. Retry records it again."
@@ -84,7 +81,7 @@ def _send(
             return
         # A system that remembers keys answers a refused one with the same refusal, whatever was put right since.
         retried_by_hand = item.payload.get("anew") == posting.key
-        if retried_by_hand or not _may_resend(system, wiring.clock(), posting):
+        if retried_by_hand or not _may_resend(wiring, system, posting):
             _raise_generation(wiring, connection, posting)
             raise TryAgain("The look-up proved that nothing had arrived; it is sent anew.", after=0.0)
     elif (problem := _what_stands_against(system, access, connection, posting)) is not None:
@@ -111,15 +108,15 @@ def _send(
     _posted(wiring, item, connection, posting, made, f"{title} recorded the payment")
 
 
-def _wait_for_the_earlier_call(now: datetime, posting: PostingRow) -> None:
+def _wait_for_the_earlier_call(wiring: Wiring, posting: PostingRow) -> None:
     if posting.sent_at is None:
         return
-    left = (posting.sent_at + timedelta(seconds=IN_FLIGHT_SECONDS) - now).total_seconds()
+    left = wiring.timing.in_flight - (wiring.clock() - posting.sent_at).total_seconds()
     if left > 0:
         raise TryAgain("An earlier try may still be on its way; we look before anything is sent again.", after=left)
 
 
-def _may_resend(system: BillingSystem, now: datetime, posting: PostingRow) -> bool:
+def _may_resend(wiring: Wiring, system: BillingSystem, posting: PostingRow) -> bool:
     """Whether the same key may go out again: only while the system itself remembers keys, and remembers this one.
 
     What was refused goes out under a new key, for the old one may be answered with the old refusal; so does what came
@@ -134,7 +131,8 @@ def _may_resend(system: BillingSystem, now: datetime, posting: PostingRow) -> bo
         return False
     if capabilities.idempotency != "native_key" or posting.sent_at is None:
         return False
-    return now < posting.sent_at + timedelta(seconds=capabilities.idempotency_seconds - IN_FLIGHT_SECONDS)
+    since = (wiring.clock() - posting.sent_at).total_seconds()
+    return since < capabilities.idempotency_seconds - wiring.timing.in_flight
 
 
 def _raise_generation(wiring: Wiring, connection: ConnectionRow, posting: PostingRow) -> None:
@@ -227,7 +225,7 @@ def _reverse(
     """
     title = system.manifest.title
     if not posting.remote_id:
-        _wait_for_the_earlier_call(wiring.clock(), posting)
+        _wait_for_the_earlier_call(wiring, posting)
     standing = system.find_payment(access, intent_of(connection, posting, customer))
     try:
         if standing is not None and not standing.reversed:

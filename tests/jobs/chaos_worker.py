@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 
 import requests
 
 from connector.contract import Unclear
 from connector.db.work import WorkItem
 from connector.domain.work import Work
-from connector.jobs import runner
 from connector.jobs.engine import Dispatcher, Engine
 from connector.jobs.housekeeping import Pace
-from connector.wiring import Wiring
+from connector.wiring import Timing, Wiring
 from tests.jobs.wired import wired
 
 PACE = Pace(poll=0.05, beat=0.4, dead_after=2.0, sweep=2.0, lost_after=4.0, threads=8)
@@ -23,7 +23,6 @@ IN_FLIGHT = 1.5
 
 def main(address: str, upstream: str) -> None:
     """Work until killed."""
-    runner.IN_FLIGHT_SECONDS = IN_FLIGHT
 
     def pay(wiring: Wiring, item: WorkItem) -> None:
         if item.sent_at is not None and requests.get(f"{upstream}/{item.id}", timeout=1).status_code == 200:
@@ -35,7 +34,8 @@ def main(address: str, upstream: str) -> None:
         except requests.RequestException as lost:
             raise Unclear("No answer.") from lost
 
-    engine = Engine(wired(address, Dispatcher(address)), {Work.WRITE_BACK: pay}, PACE)
+    wiring = replace(wired(address, Dispatcher(address)), timing=Timing(in_flight=IN_FLIGHT))
+    engine = Engine(wiring, {Work.WRITE_BACK: pay}, PACE)
     engine.start()
     threading.Event().wait()
 
