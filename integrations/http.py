@@ -20,6 +20,7 @@ import structlog
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from connector.checkpoints import passing
 from connector.contract import Access, Disconnected, Limiter, TryAgain
 from connector.manifest import AdapterConfig, Manifest, RateLimit
 from integrations.outcomes import Call, from_failure, lost, not_sent, retry_after
@@ -73,9 +74,10 @@ class Transport(HTTPAdapter):
             started = time.monotonic()
             status, headers = 0, requests.structures.CaseInsensitiveDict[str]()
             try:
-                response = super().send(request, True, self._manifest.call_timeout, verify)
-                status, headers = response.status_code, response.headers
-                _read(self._manifest.title, call, response)
+                with passing(call.operation):
+                    response = super().send(request, True, self._manifest.call_timeout, verify)
+                    status, headers = response.status_code, response.headers
+                    _read(self._manifest.title, call, response)
             except (requests.RequestException, HTTPError, OSError) as failure:
                 raise from_failure(self._manifest.title, call, failure) from failure
             finally:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from connector.checkpoints import passing
 from connector.contract import Disconnected, TokenSet
 from connector.db import tables as t
 from connector.db.bound import on_conflict_insert
@@ -77,7 +78,7 @@ class SqlTokenStore:
 
     def take_turn(self, connection: str, holder: str, seconds: float) -> bool:
         """Take the refresh lease if nobody holds it. Raises Disconnected when there are no tokens."""
-        with self._engine.begin() as writing:
+        with passing("tokens.take_turn"), self._engine.begin() as writing:
             bind_to_merchant(writing, None)
             shared = self._sharing(writing, connection)
             if not take_lease(writing, f"tokens:{min(shared)}", holder, seconds):
@@ -92,7 +93,7 @@ class SqlTokenStore:
         tokens since the turn was taken (a later refresh, a new consent): those are the ones in force.
         """
         seen = self._rotation_seen.pop(holder, None)
-        with self._engine.begin() as writing:
+        with passing("tokens.keep"), self._engine.begin() as writing:
             bind_to_merchant(writing, None)
             row = self._row(writing, connection, lock=True)
             unchanged = seen is None or row.rotation == seen
@@ -113,7 +114,7 @@ class SqlTokenStore:
     def give_up_turn(self, connection: str, holder: str) -> None:
         """Give the lease back without a rotation."""
         self._rotation_seen.pop(holder, None)
-        with self._engine.begin() as writing:
+        with passing("tokens.give_up_turn"), self._engine.begin() as writing:
             self._give_back(writing, holder)
 
     @staticmethod

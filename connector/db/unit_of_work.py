@@ -10,6 +10,7 @@ from functools import cached_property
 
 import sqlalchemy as sa
 
+from connector.checkpoints import announce
 from connector.db.bound import Bound
 from connector.db.codes import Codes
 from connector.db.connections import Connections
@@ -131,6 +132,8 @@ class Database:
         """The same repositories, read-only: for looking before and between outside calls."""
         with self._read_only() as connection:
             bind_to_merchant(connection, merchant_id)
+            announce("before", "commit")
+        announce("after", "commit")
             yield UnitOfWork(Bound(connection, merchant_id, self.vault, self.clock(), writing=False), self.dispatch)
 
     @contextmanager
@@ -158,8 +161,15 @@ class Database:
                 yield connection
 
     @contextmanager
-    def installation(self) -> Iterator[Installation]:
-        """One transaction over all merchants: webhooks received, sign-in of staff, and looking up whose a thing is."""
-        with self.engine.begin() as connection:
-            bind_to_merchant(connection, None)
-            yield Installation(connection, self.vault, self.clock(), self.dispatch)
+    def installation(self, *, patience: float | None = None) -> Iterator[Installation]:
+        """One transaction over all merchants: webhooks received, sign-in of staff, and looking up whose a thing is.
+
+        `patience`: wait at most so many seconds for other writers, then raise sqlalchemy.exc.OperationalError.
+        """
+        with self.engine.connect() as opened:
+            connection = opened.execution_options(patience=patience)
+            with connection.begin():
+                bind_to_merchant(connection, None, patience=patience)
+                yield Installation(connection, self.vault, self.clock(), self.dispatch)
+            announce("before", "commit")
+        announce("after", "commit")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from connector.checkpoints import within
 from connector.contract import Answer, Disconnected, Gone, Refused, TryAgain, Unclear
 from connector.db.work import Fenced, WorkItem, WorkQueue
 from connector.domain.work import Work
@@ -54,8 +55,11 @@ def attempt(
         item = queue.open(identity, number)
     if item is None:
         return
-    with structlog.contextvars.bound_contextvars(
-        correlation=item.correlation or uuid.uuid4().hex, work=item.id, attempt=item.attempt
+    with (
+        within(item.kind),
+        structlog.contextvars.bound_contextvars(
+            correlation=item.correlation or uuid.uuid4().hex, work=item.id, attempt=item.attempt
+        ),
     ):
         began = time.monotonic()
         outcome = _still_on_its_way(wiring, item) or _call(wiring, handlers, item)

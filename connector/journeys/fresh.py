@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextvars import copy_context
 from datetime import timedelta
 
-from connector.contract import Answer, Gone
+from connector.contract import Access, Answer, BillingSystem, Gone
 from connector.db.rows import ConnectionRow, InvoiceRow
 from connector.domain.payments import CONFIRMED_WITHIN_SECONDS
 from connector.domain.records import InvoiceState, Kind, UpstreamInvoice
@@ -39,7 +40,10 @@ def _ask(wiring: Wiring, connection: ConnectionRow, invoices: Sequence[InvoiceRo
     access = wiring.access(connection)
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="reread")
     try:
-        asked = {pool.submit(system.invoice, access, invoice.remote_id): invoice.remote_id for invoice in invoices}
+        asked = {
+            pool.submit(copy_context().run, _one, system, access, invoice.remote_id): invoice.remote_id
+            for invoice in invoices
+        }
         done, _ = wait(asked, timeout=PATIENCE_SECONDS)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
@@ -53,6 +57,10 @@ def _ask(wiring: Wiring, connection: ConnectionRow, invoices: Sequence[InvoiceRo
         except Answer:
             continue
     return answers
+
+
+def _one(system: BillingSystem, access: Access, remote_id: str) -> UpstreamInvoice:
+    return system.invoice(access, remote_id)
 
 
 def deleted(remote_id: str) -> UpstreamInvoice:

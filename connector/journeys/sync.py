@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from time import monotonic
 
 from connector.contract import Access, Answer, BillingSystem, Disconnected, Gone, TryAgain
@@ -140,14 +141,18 @@ def _pages(system: BillingSystem, access: Access, kind: Kind, cursor: str, until
     with ThreadPoolExecutor(system.manifest.pages_in_flight, thread_name_prefix="page") as pool:
         waiting: deque[Future[Page]] = deque()
         try:
-            waiting.append(pool.submit(system.page, access, kind, cursors.popleft()))
+            waiting.append(pool.submit(copy_context().run, _page, system, access, kind, cursors.popleft()))
             while waiting:
                 while cursors and len(waiting) < system.manifest.pages_in_flight and monotonic() <= until:
-                    waiting.append(pool.submit(system.page, access, kind, cursors.popleft()))
+                    waiting.append(pool.submit(copy_context().run, _page, system, access, kind, cursors.popleft()))
                 yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _page(system: BillingSystem, access: Access, kind: Kind, cursor: str) -> Page:
+    return system.page(access, kind, cursor)
 
 
 def _store(wiring: Wiring, connection: ConnectionRow, page: Page, reading: Reading) -> None:

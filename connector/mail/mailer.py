@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NoReturn
 
+from connector.checkpoints import passing
 from connector.config import Smtp
 from connector.contract import Refused, TryAgain, Unclear
 from connector.mail.letters import UnknownLetter, message_of, one_line, write_letter
@@ -46,7 +47,8 @@ class Mailer:
         message = message_of(letter, mail_id=mail_id, sender=self.smtp.sender, recipient=address, now=self.clock())
         server = self._connect()
         try:
-            self._hand_over(server, address, message.as_bytes())
+            with passing("mail.send"):
+                self._hand_over(server, address, message.as_bytes())
         finally:
             # How the goodbye goes changes nothing about the mail.
             with suppress(OSError, smtplib.SMTPException):
