@@ -126,14 +126,14 @@ class Database:
         with self.engine.begin() as connection:
             bind_to_merchant(connection, merchant_id)
             yield UnitOfWork(Bound(connection, merchant_id, self.vault, self.clock(), writing=True), self.dispatch)
+            announce("before", "commit")
+        announce("after", "commit")
 
     @contextmanager
     def view(self, merchant_id: int) -> Iterator[UnitOfWork]:
         """The same repositories, read-only: for looking before and between outside calls."""
         with self._read_only() as connection:
             bind_to_merchant(connection, merchant_id)
-            announce("before", "commit")
-        announce("after", "commit")
             yield UnitOfWork(Bound(connection, merchant_id, self.vault, self.clock(), writing=False), self.dispatch)
 
     @contextmanager
@@ -161,15 +161,10 @@ class Database:
                 yield connection
 
     @contextmanager
-    def installation(self, *, patience: float | None = None) -> Iterator[Installation]:
-        """One transaction over all merchants: webhooks received, sign-in of staff, and looking up whose a thing is.
-
-        `patience`: wait at most so many seconds for other writers, then raise sqlalchemy.exc.OperationalError.
-        """
-        with self.engine.connect() as opened:
-            connection = opened.execution_options(patience=patience)
-            with connection.begin():
-                bind_to_merchant(connection, None, patience=patience)
-                yield Installation(connection, self.vault, self.clock(), self.dispatch)
+    def installation(self) -> Iterator[Installation]:
+        """One transaction over all merchants: webhooks received, sign-in of staff, and looking up whose a thing is."""
+        with self.engine.begin() as connection:
+            bind_to_merchant(connection, None)
+            yield Installation(connection, self.vault, self.clock(), self.dispatch)
             announce("before", "commit")
         announce("after", "commit")
