@@ -104,12 +104,14 @@ class Access:
 
     `connection` keys rate limits and logs. `token()` returns a valid access token, refreshing it under a lease
     when due, and raises Disconnected or TryAgain; `token(refused)` says that this very token was answered 401.
+    `background`: nobody waits for it, so its calls stop while part of each limit is still left for others.
     """
 
     connection: str
     tenant: str
     token: Callable[[str | None], str]
     extra: Mapping[str, str]
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,8 +338,20 @@ class Sender(Protocol):
 class Limiter(Protocol):
     """A rate limit shared by all processes. Each call is one short transaction of its own."""
 
-    def reserve(self, key: str, *, limit: int, period: float, burst: int) -> float:
-        """Seconds to wait before going (0.0: go, the slot is taken)."""
+    def reserve(self, key: str, *, limit: int, period: float, burst: int, kept: int = 0) -> float:
+        """Seconds to wait before going (0.0: go, the call is counted). At an even pace, at most `burst` at once.
+
+        `kept` of the `limit` calls are left to others.
+        """
+
+    def spend(self, key: str, *, limit: int, period: float, kept: int = 0) -> float:
+        """The same for a budget: no pace, but never more than `limit` in any `period`."""
+
+    def give_back(self, key: str, *, limit: int, period: float, burst: int) -> None:
+        """A call that was counted is not made after all; `burst` 0: it was spent from a budget."""
+
+    def told(self, key: str, left: int, *, limit: int, period: float, burst: int) -> None:
+        """The upstream says how many calls are left; never more than that are believed in from now on."""
 
     def push_back(self, key: str, seconds: float) -> None:
         """The upstream asked for silence until then (Retry-After)."""

@@ -14,13 +14,23 @@ Reversal = Literal["delete", "void", "null_out", "none"]
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """At most `limit` calls in any `period` seconds, `burst` of them at once, `in_flight` open at a time (0: any)."""
+    """At most `limit` calls in any `period` seconds, `in_flight` open at a time (0: any).
+
+    `burst` calls may go at once, the others at an even pace; 0: the limit is a budget, spent as fast as it is needed.
+    `kept` calls are left to what people wait for: background work stops before (None: a fifth of the limit).
+    """
 
     limit: int
     period: float
     burst: int
     in_flight: int = 0
     scope: Literal["connection", "app"] = "connection"
+    kept: int | None = None
+
+    @property
+    def kept_calls(self) -> int:
+        """How many calls background work leaves to others."""
+        return self.limit // 5 if self.kept is None else min(self.kept, self.limit - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,9 @@ class Capabilities:
     """What a system can do, as the merchant is told and as journeys ask before they act.
 
     `idempotency_keeps_errors`: a key answers with its first answer even when that was a refusal or a fault, so that
-    sending it again is in vain.
+    sending it again is in vain. `lookup_lag`: seconds until a recorded payment can be found by its key.
+    `delta_overlap`: a delta reads again what changed in so many seconds before the last reading began, since systems
+    stamp a change before they commit it; what comes later still is found by the slow full sweep.
     """
 
     delta: Literal["datetime", "date", "created_only", "none"] = "datetime"
@@ -52,6 +64,8 @@ class Capabilities:
     idempotency: Idempotency = "search"
     idempotency_seconds: float = 0.0
     idempotency_keeps_errors: bool = False
+    lookup_lag: float = 0.0
+    delta_overlap: float = 300.0
     reversal: Reversal = "delete"
     link: LinkMethod = "none"
     link_by_api: bool = False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +19,9 @@ from connector.manifest import Manifest
 
 # Gives the token supplier of one connection: (system, connection) -> token(refused) -> access token.
 TokenSupply = Callable[[BillingSystem, str], Callable[[str | None], str]]
+
+
+_background: ContextVar[bool] = ContextVar("background", default=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +76,15 @@ class Wiring:
             tenant=connection.tenant,
             token=self.token_supply(self.system(connection.system), key),
             extra=connection.extra,
+            background=_background.get(),
         )
+
+
+@contextmanager
+def nobody_waits(background: bool = True) -> Iterator[None]:
+    """Accesses handed out inside leave part of every limit to calls that somebody waits for."""
+    token = _background.set(background)
+    try:
+        yield
+    finally:
+        _background.reset(token)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 from connector.checkpoints import passing
 from connector.contract import Access, Disconnected, Limiter, TryAgain
 from connector.manifest import AdapterConfig, Manifest, RateLimit
+from integrations.allowances import DAY, limits_in_force
 from integrations.outcomes import Call, from_failure, lost, not_sent, retry_after
 
 LARGEST_BODY = 50 * 1024 * 1024
@@ -32,7 +33,15 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _STRETCH = 100 / 95
 _POLL = 0.05
 _TRACE_HEADERS = ("intuit_tid", "xero-correlation-id", "x-request-id")
-_BUDGET_HEADERS = ("X-MinLimit-Remaining", "X-DayLimit-Remaining", "X-AppMinLimit-Remaining", "X-Rate-Limit-Problem")
+# What is left of which limit (scope, period), and the word by which a 429 names it.
+_BUDGETS = {
+    "X-MinLimit-Remaining": ("connection", 60.0, "minute"),
+    "X-DayLimit-Remaining": ("connection", DAY, "day"),
+    "X-AppMinLimit-Remaining": ("app", 60.0, "appminute"),
+}
+_PROBLEM = "X-Rate-Limit-Problem"
+# What the upstream says is left is written down once less than this share is: before that it changes nothing.
+_WORTH_TELLING = 0.25
 
 TokenSend = Callable[[str], requests.Response]
 
@@ -50,8 +59,8 @@ class Transport(HTTPAdapter):
     def __init__(self, manifest: Manifest, config: AdapterConfig, limiter: Limiter) -> None:
         self._manifest = manifest
         self._limiter = limiter
-        self._limits = _limits_in_force(manifest, config)
-        self._lines: dict[str, threading.Lock] = {}
+        self._limits = limits_in_force(manifest, config)
+        self._lines: dict[tuple[str, bool], threading.Lock] = {}
         self._hosts = frozenset(_origin(url) for url in config.endpoints.values())
         super().__init__(pool_connections=4, pool_maxsize=32, max_retries=0)
 
@@ -82,13 +91,14 @@ class Transport(HTTPAdapter):
                 raise from_failure(self._manifest.title, call, failure) from failure
             finally:
                 self._write_log(call, status, headers, time.monotonic() - started)
+        self._heed(call, headers)
         return self._judge(call, response)
 
     def _judge(self, call: Call, response: requests.Response) -> requests.Response:
         title, status = self._manifest.title, response.status_code
         if status == 429:
             seconds = retry_after(response.headers, time.time())
-            for limit in self._limits[:1]:
+            if limit := self._exceeded(response):
                 self._limiter.push_back(self._key(limit, call), seconds)
             raise TryAgain(f"{title} asked us to slow down.", seconds)
         if status == 503 and not call.writes:
@@ -102,22 +112,61 @@ class Transport(HTTPAdapter):
             raise lost(title, call, "answered with a web page instead of data")
         return response
 
+    def _exceeded(self, response: requests.Response) -> RateLimit | None:
+        """The limit a 429 speaks of: the one it names, else one of the connection's own."""
+        named = response.headers.get(_PROBLEM, "").strip().lower()
+        about = {(scope, period) for scope, period, word in _BUDGETS.values() if word == named}
+        meant = [limit for limit in self._limits if (limit.scope, limit.period) in about]
+        own = [limit for limit in self._limits if limit.scope == "connection"]
+        return next(iter([*meant, *own, *self._limits]), None)
+
+    def _heed(self, call: Call, headers: Mapping[str, str]) -> None:
+        """Believe the upstream when it says that less is left than we have counted: others may call as well."""
+        for name, (scope, period, _) in _BUDGETS.items():
+            left = headers.get(name, "")
+            if not (left.isascii() and left.isdigit()):
+                continue
+            for limit in self._limits:
+                if (limit.scope, limit.period) == (scope, period) and int(left) < limit.limit * _WORTH_TELLING:
+                    key, stretched = self._key(limit, call), period * _STRETCH
+                    self._limiter.told(key, int(left), limit=limit.limit, period=stretched, burst=limit.burst)
+
     def _wait_for_turn(self, call: Call) -> None:
         deadline = time.monotonic() + call.patience
+        counted: list[RateLimit] = []
         for limit in self._limits:
-            key, period = self._key(limit, call), limit.period * _STRETCH
-            # This process's threads stand in line: the page an import waits for must not be overtaken by later ones.
-            line = self._lines.setdefault(key, threading.Lock())
-            wait = max(0.0, deadline - time.monotonic())
-            if not line.acquire(timeout=wait):
-                raise not_sent(self._manifest.title, "has had as many calls as it allows for now", 1.0)
             try:
-                while wait := self._limiter.reserve(key, limit=limit.limit, period=period, burst=limit.burst):
-                    if time.monotonic() + wait > deadline:
-                        raise not_sent(self._manifest.title, "has had as many calls as it allows for now", wait)
-                    time.sleep(wait)
-            finally:
-                line.release()
+                self._wait_for(limit, call, deadline)
+            except TryAgain:
+                self._give_back(counted, call)
+                raise
+            counted.append(limit)
+
+    def _wait_for(self, limit: RateLimit, call: Call, deadline: float) -> None:
+        key = self._key(limit, call)
+        # This process's threads stand in line: the page an import waits for must not be overtaken by later ones. What
+        # people wait for has a line of its own.
+        line = self._lines.setdefault((key, call.background), threading.Lock())
+        if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise not_sent(self._manifest.title, "has had as many calls as it allows for now", 1.0)
+        try:
+            while wait := self._count(limit, key, call.background):
+                if time.monotonic() + wait > deadline:
+                    raise not_sent(self._manifest.title, "has had as many calls as it allows for now", wait)
+                time.sleep(wait)
+        finally:
+            line.release()
+
+    def _count(self, limit: RateLimit, key: str, background: bool) -> float:
+        period, kept = limit.period * _STRETCH, limit.kept_calls if background else 0
+        if limit.burst:
+            return self._limiter.reserve(key, limit=limit.limit, period=period, burst=limit.burst, kept=kept)
+        return self._limiter.spend(key, limit=limit.limit, period=period, kept=kept)
+
+    def _give_back(self, counted: Sequence[RateLimit], call: Call) -> None:
+        for limit in counted:
+            period = limit.period * _STRETCH
+            self._limiter.give_back(self._key(limit, call), limit=limit.limit, period=period, burst=limit.burst)
 
     @contextmanager
     def _slot(self, call: Call) -> Iterator[None]:
@@ -129,8 +178,11 @@ class Transport(HTTPAdapter):
         # A slot left behind by a crash frees itself after the longest a call can take.
         longest = sum(self._manifest.call_timeout) + 30.0
         deadline = time.monotonic() + call.patience
-        while not self._limiter.enter(key, limit.in_flight, holder, longest):
+        # One is always left to what people wait for.
+        places = max(1, limit.in_flight - int(call.background))
+        while not self._limiter.enter(key, places, holder, longest):
             if time.monotonic() + _POLL > deadline:
+                self._give_back(self._limits, call)
                 raise not_sent(self._manifest.title, "has as many calls open as it allows", 2.0)
             time.sleep(_POLL)
         try:
@@ -146,7 +198,7 @@ class Transport(HTTPAdapter):
     def _write_log(
         self, call: Call, status: int, headers: requests.structures.CaseInsensitiveDict[str], seconds: float
     ) -> None:
-        told = {name.lower(): headers[name] for name in (*_TRACE_HEADERS, *_BUDGET_HEADERS) if name in headers}
+        told = {name.lower(): headers[name] for name in (*_TRACE_HEADERS, *_BUDGETS, _PROBLEM) if name in headers}
         _log.info(
             "upstream call",
             system=self._manifest.name,
@@ -182,9 +234,10 @@ class Session(requests.Session):
         writes: bool = False,
         patience: float = 1.5,
         expects: str = "json",
+        background: bool = False,
     ) -> Iterator[Call]:
         """Say what the requests made inside are: see `Call`."""
-        call = Call(operation, connection, writes, patience, expects)
+        call = Call(operation, connection, writes, patience, expects, background)
         token = _calls.set(call)
         try:
             yield call
@@ -247,19 +300,3 @@ def _require_safe(manifest: Manifest, name: str, url: str) -> None:
         return
     variable = f"DUEBRIDGE_{manifest.name}_{name}_URL".upper()
     raise ValueError(f"{variable} must start with https:// (http:// is allowed for this machine only).")
-
-
-def _limits_in_force(manifest: Manifest, config: AdapterConfig) -> tuple[RateLimit, ...]:
-    """The manifest's limits, or those of the option `rate`: 'calls/seconds', several separated by commas."""
-    text = config.options.get("rate", "")
-    if not text:
-        return manifest.limits
-    in_flight = max((limit.in_flight for limit in manifest.limits), default=0)
-    limits = []
-    for part in text.split(","):
-        calls, _, seconds = part.strip().partition("/")
-        if not (calls.isascii() and calls.isdigit() and seconds.isascii() and seconds.isdigit() and int(calls) > 0):
-            raise ValueError(f"DUEBRIDGE_{manifest.name.upper()}_RATE must read calls/seconds, for example 500/60.")
-        limits.append(RateLimit(int(calls), float(max(int(seconds), 1)), max(1, int(calls) // 50), in_flight))
-        in_flight = 0
-    return tuple(limits)

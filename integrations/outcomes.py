@@ -24,6 +24,7 @@ class Call:
 
     `operation` names it in logs and faults, e.g. 'payment.create'. `writes`: a lost answer leaves the outcome open.
     `patience` is how many seconds it may wait in place for its turn. `expects` is the kind of body a success has.
+    `background`: nobody waits for it, so it leaves part of every limit to calls somebody waits for.
     """
 
     operation: str
@@ -31,6 +32,7 @@ class Call:
     writes: bool = False
     patience: float = 1.5
     expects: str = "json"
+    background: bool = False
 
 
 def lost(title: str, call: Call, what: str) -> Answer:

@@ -24,7 +24,8 @@ def take_lease(connection: sa.Connection, name: str, holder: str, seconds: float
     now = clock_micros(connection)
     until = now + int(seconds * _MICROS)
     take = on_conflict_insert(connection, t.leases).values(name=name, holder=holder, until=until)
-    free = sa.or_(t.leases.c.until <= now, t.leases.c.holder == holder)
+    # One that would run longer than this was taken before the clock was set back.
+    free = sa.or_(t.leases.c.until <= now, t.leases.c.until > until + _MICROS, t.leases.c.holder == holder)
     take = take.on_conflict_do_update(index_elements=["name"], set_={"holder": holder, "until": until}, where=free)
     return bool(connection.execute(take).rowcount == 1)
 

@@ -16,3 +16,18 @@ class Work(StrEnum):
     MAIL = "mail"
     DELIVERY = "delivery"
     REVOKE = "revoke"
+
+
+# What customers and merchants wait for: it has threads of its own, and takes what other work must leave of an
+# upstream's limits.
+WAITED_FOR = frozenset(
+    {
+        Work.RECONCILE,
+        Work.RELEASE,
+        Work.WRITE_BACK,
+        Work.REFUND,
+        Work.MAIL,
+        Work.DELIVERY,
+        Work.REVOKE,
+    }
+)

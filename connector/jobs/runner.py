@@ -14,9 +14,9 @@ import structlog
 from connector.checkpoints import within
 from connector.contract import Answer, Disconnected, Gone, Refused, TryAgain, Unclear
 from connector.db.work import Fenced, WorkItem, WorkQueue
-from connector.domain.work import Work
+from connector.domain.work import WAITED_FOR, Work
 from connector.errors import ConnectorError, TooMany, Unavailable
-from connector.wiring import Timing, Wiring
+from connector.wiring import Timing, Wiring, nobody_waits
 
 Handler = Callable[[Wiring, WorkItem], None]
 
@@ -139,7 +139,8 @@ def _call(wiring: Wiring, handlers: Mapping[Work, Handler], item: WorkItem) -> O
     if handler is None:
         return Outcome("dead", f"This version knows no way to do {item.kind} work.", spend=True)
     try:
-        handler(wiring, item)
+        with nobody_waits(item.kind not in WAITED_FOR):
+            handler(wiring, item)
     except Exception as failure:
         outcome = outcome_of(failure, item.failures, wiring.timing)
         if outcome.what == "failed":
@@ -154,6 +155,8 @@ def _still_on_its_way(wiring: Wiring, item: WorkItem) -> Outcome | None:
     left = wiring.timing.in_flight - (wiring.clock() - item.sent_at).total_seconds()
     if left <= 0:
         return None
+    # Sent later than now: the clock was set back, and nothing takes longer than this.
+    left = min(left, wiring.timing.in_flight)
     return Outcome("waits", "An earlier attempt may still be on its way.", left, nothing_sent=True)
 
 

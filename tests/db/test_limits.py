@@ -45,6 +45,21 @@ while time.time() < end:
 """
 
 
+_SPEND = """
+import sys, threading
+from connector.db.engine import make_engine
+from connector.db.limits import SqlLimiter
+limiter = SqlLimiter(make_engine(sys.argv[1]))
+def ask():
+    for _ in range(10):
+        if limiter.spend("budget", limit=40, period=3600.0) == 0.0:
+            print("go", flush=True)
+threads = [threading.Thread(target=ask) for _ in range(3)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
 @pytest.fixture
 def limiter(engine: sa.Engine) -> SqlLimiter:
     """A limiter on each kind of database."""
@@ -129,6 +144,57 @@ def test_a_slot_frees_itself_when_its_holder_died(limiter: SqlLimiter) -> None:
     assert not limiter.enter("k", 1, "b", 30)
     time.sleep(0.15)
     assert limiter.enter("k", 1, "b", 30)
+
+
+def test_background_calls_leave_part_of_a_burst_and_wait_longer_than_others(limiter: SqlLimiter) -> None:
+    taken = [limiter.reserve("k", limit=60, period=60, burst=10, kept=12) for _ in range(12)]
+    background = taken.count(0.0)
+    assert 7 <= background <= 9
+    others = [limiter.reserve("k", limit=60, period=60, burst=10) for _ in range(4)]
+    assert others.count(0.0) == 10 - background
+    first = limiter.reserve("k", limit=60, period=60, burst=10)
+    assert 0 < first < limiter.reserve("k", limit=60, period=60, burst=10, kept=12)
+
+
+def test_a_budget_is_spent_at_once_and_never_more_than_it(limiter: SqlLimiter) -> None:
+    assert [limiter.spend("k", limit=5, period=60.0) for _ in range(5)] == [0.0] * 5
+    assert 55 < limiter.spend("k", limit=5, period=60.0) <= 62
+    limiter.give_back("k", limit=5, period=60.0, burst=0)
+    assert limiter.spend("k", limit=5, period=60.0) == 0.0
+    assert limiter.spend("k", limit=5, period=60.0) > 0
+    assert limiter.spend("other", limit=5, period=60.0) == 0.0
+
+
+def test_background_work_stops_before_a_budget_is_gone(limiter: SqlLimiter) -> None:
+    assert [limiter.spend("k", limit=10, period=60.0, kept=2) for _ in range(9)].count(0.0) == 8
+    assert [limiter.spend("k", limit=10, period=60.0) for _ in range(3)].count(0.0) == 2
+
+
+def test_a_budget_comes_back_when_its_window_has_passed(limiter: SqlLimiter) -> None:
+    assert limiter.spend("k", limit=1, period=0.3) == 0.0
+    wait = limiter.spend("k", limit=1, period=0.3)
+    assert 0 < wait <= 0.32
+    time.sleep(wait + 0.01)
+    assert limiter.spend("k", limit=1, period=0.3) == 0.0
+
+
+def test_what_the_upstream_says_is_left_is_all_that_is_left(limiter: SqlLimiter) -> None:
+    limiter.told("day", 3, limit=5_000, period=86_400.0, burst=0)
+    assert [limiter.spend("day", limit=5_000, period=86_400.0) for _ in range(4)].count(0.0) == 3
+    limiter.told("day", 900, limit=5_000, period=86_400.0, burst=0)
+    assert limiter.spend("day", limit=5_000, period=86_400.0) > 0
+    limiter.told("minute", 2, limit=60, period=60.0, burst=10)
+    assert [limiter.reserve("minute", limit=60, period=60.0, burst=10) for _ in range(4)].count(0.0) == 2
+
+
+def test_silence_holds_a_budget_as_well(limiter: SqlLimiter) -> None:
+    limiter.push_back("k", 40)
+    assert limiter.spend("k", limit=60, period=60.0) == pytest.approx(40, abs=1)
+
+
+def test_processes_spend_exactly_a_budget_together(schema_url: str) -> None:
+    granted = _together(_SPEND, schema_url, 3)
+    assert len(granted) == 40
 
 
 def test_processes_never_hold_more_slots_than_there_are(schema_url: str) -> None:

@@ -294,6 +294,30 @@ def test_a_full_house_is_waited_for_and_then_given_back(server: str) -> None:
         _ask(server, "/", limiter=MemoryLimiter(full=1000), limits=limits)
 
 
+def test_background_calls_leave_part_of_each_limit_and_one_open_call_to_others(server: str) -> None:
+    limits = (RateLimit(60, 60.0, 5, in_flight=2), RateLimit(5_000, 86_400.0, burst=0, kept=200))
+    limiter = MemoryLimiter()
+    session = _session(server, limiter, limits=limits)
+    for background in (False, True):
+        with session.call("thing.read", connection="c1", background=background):
+            session.get(server + "/")
+    assert limiter.kept == [0, 0, 12, 200]
+    assert limiter.places == [2, 1]
+
+
+def test_a_budget_is_asked_last_and_given_back_when_the_call_is_not_made(server: str) -> None:
+    limits = (RateLimit(5_000, 86_400.0, burst=0), RateLimit(60, 60.0, 5, in_flight=2))
+    limiter = MemoryLimiter(full=1000)
+    with pytest.raises(TryAgain, match="calls open"):
+        _ask(server, "/", limiter=limiter, limits=limits)
+    assert [row[0] for row in limiter.reserved] == ["books:c1:60", "books:c1:86400"]
+    assert limiter.given_back == ["books:c1:60", "books:c1:86400"]
+    limiter = MemoryLimiter(waits=[0.0, 900.0])
+    with pytest.raises(TryAgain):
+        _ask(server, "/", limiter=limiter, limits=limits)
+    assert limiter.given_back == ["books:c1:60"]
+
+
 def test_rates_can_be_set_from_outside(server: str) -> None:
     limiter = MemoryLimiter()
     _ask(server, "/", limiter=limiter, rate="1000/60,20/1", limits=(RateLimit(60, 60.0, 5, in_flight=2),))

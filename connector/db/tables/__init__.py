@@ -18,7 +18,7 @@ from connector.db.tables.books import (
     sync_problems,
     upstream_payments,
 )
-from connector.db.tables.machinery import deliveries, executors, leases, limits, slots, work
+from connector.db.tables.machinery import budgets, deliveries, executors, leases, limits, slots, work
 from connector.db.tables.money import (
     allocations,
     invoice_locks,
@@ -32,13 +32,14 @@ from connector.db.tables.money import (
 from connector.db.tables.people import audit_log, codes, mails, memberships, merchants, sessions, users
 from connector.db.tables.schema import Instant, instant_to_micros, metadata, micros_to_instant
 
-INSTALLATION_WIDE = {"merchants", "users", "deliveries", "limits", "slots", "leases", "executors"}
+INSTALLATION_WIDE = {"merchants", "users", "deliveries", "limits", "budgets", "slots", "leases", "executors"}
 
 __all__ = [
     "INSTALLATION_WIDE",
     "Instant",
     "allocations",
     "audit_log",
+    "budgets",
     "codes",
     "connections",
     "contacts",

@@ -54,6 +54,16 @@ limits = Table(
     Column("free_at", BigInteger, nullable=False),
 )
 
+# Calls counted in parts of a window; `part` is the number of a sixtieth of the window since 1970.
+budgets = Table(
+    "budgets",
+    metadata,
+    Column("key", String(120), nullable=False),
+    Column("part", BigInteger, nullable=False),
+    Column("used", Integer, nullable=False),
+    sa.PrimaryKeyConstraint("key", "part"),
+)
+
 slots = Table(
     "slots",
     metadata,

@@ -166,7 +166,12 @@ class Client:
 
     def _call(self, operation: str, *, writes: bool = False, patience: float = 1.5, expects: str = "json") -> Any:
         return self._session.call(
-            operation, connection=self._access.connection, writes=writes, patience=patience, expects=expects
+            operation,
+            connection=self._access.connection,
+            writes=writes,
+            patience=patience,
+            expects=expects,
+            background=self._access.background,
         )
 
     def _run(self, method: Any, *args: Any, **kwargs: Any) -> Any:

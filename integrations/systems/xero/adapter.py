@@ -35,7 +35,7 @@ from connector.manifest import AdapterConfig, Manifest
 from integrations import oauth
 from integrations.http import Session
 from integrations.systems.xero import links, payments, reading, surveying, webhooks
-from integrations.systems.xero.client import Client, day_limit
+from integrations.systems.xero.client import Client
 from integrations.systems.xero.grants import Grants
 from integrations.systems.xero.manifest import MANIFEST, PARTNER_OPTION, PARTNER_SCOPE
 from integrations.systems.xero.mapping import to_accounts, to_document
@@ -56,12 +56,10 @@ class Xero:
     manifest: Manifest = MANIFEST
 
     def __init__(self, config: AdapterConfig, limiter: Limiter) -> None:
-        day_limit(config)
         self.manifest = manifest_for(config)
         self._config = config
-        self._limiter = limiter
         self._session = Session(self.manifest, config, limiter)
-        self._grants = Grants(self._session, config, limiter)
+        self._grants = Grants(self._session, config)
 
     @property
     def _partner(self) -> bool:
@@ -176,4 +174,4 @@ class Xero:
         return webhooks.parse(raw)
 
     def _client(self, access: Access) -> Client:
-        return Client(self._session, self._config, self._limiter, access)
+        return Client(self._session, self._config, access)

@@ -7,7 +7,6 @@ to one unknown value. Writes are JSON text made here: its models send fields nob
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
@@ -16,12 +15,11 @@ from uuid import UUID
 import msgspec
 import requests
 
-from connector.contract import Access, Gone, Limiter, TryAgain
+from connector.contract import Access, Gone
 from connector.domain.records import Kind
 from connector.manifest import AdapterConfig
 from integrations.http import Session, current_call
 from integrations.outcomes import Call, lost
-from integrations.systems.xero.manifest import DAY_LIMIT_OPTION, MANIFEST
 from integrations.systems.xero.mapping import decode
 from integrations.systems.xero.refusals import TITLE, judge
 from integrations.systems.xero.rest import accounting_api
@@ -41,10 +39,6 @@ _LISTS: Mapping[Kind, Callable[[AccountingApi], _Ask]] = {
     Kind.PAYMENT: lambda api: api.get_payments,
     Kind.RECURRING: lambda api: api.get_repeating_invoices,
 }
-# Background reading stops while less than this share of the day's calls is left: the rest is for payments.
-_DAY_RESERVE = 0.2
-_DAY_PAUSE = 900.0
-_MINUTE_PAUSE = 5.0
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -53,24 +47,14 @@ def idempotency_key(tenant: str, *parts: str) -> str:
     return hashlib.sha256("\n".join((tenant, *parts)).encode()).hexdigest()
 
 
-def day_limit(config: AdapterConfig) -> int:
-    """The calls a day Xero allows for one organisation. Raises ValueError for what is no number."""
-    text = config.options.get(DAY_LIMIT_OPTION) or "1000"
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError("DUEBRIDGE_XERO_DAY_LIMIT must be a whole number, for example 5000.")
-    return int(text)
-
-
 class Client:
     """Xero for one connection."""
 
-    def __init__(self, session: Session, config: AdapterConfig, limiter: Limiter, access: Access) -> None:
+    def __init__(self, session: Session, config: AdapterConfig, access: Access) -> None:
         self._session = session
-        self._limiter = limiter
         self._access = access
         self._base_url = config.endpoints["api"]
         self._api = accounting_api(session, self._base_url, access, judge)
-        self._day_limit = day_limit(config)
 
     @property
     def tenant(self) -> str:
@@ -79,16 +63,15 @@ class Client:
 
     def page(self, kind: Kind, query: Mapping[str, object]) -> requests.Response:
         """One page of a list, undecoded."""
-        self._spare_the_rest()
         call = _LISTS[kind](self._api)
         with self._calling(f"{kind}.list", patience=PAGE_PATIENCE):
-            return self._noted(call(self.tenant, **query, _preload_content=False))
+            return call(self.tenant, **query, _preload_content=False)
 
     def count(self, kind: Kind, query: Mapping[str, object]) -> bytes:
         """The smallest page, for its figures."""
         call = _LISTS[kind](self._api)
         with self._calling(f"{kind}.count", patience=PAGE_PATIENCE):
-            return self._noted(call(self.tenant, **query, _preload_content=False)).content
+            return call(self.tenant, **query, _preload_content=False).content
 
     def invoice(self, remote_id: str) -> Mapping[str, Any]:
         """One invoice with its lines."""
@@ -104,7 +87,7 @@ class Client:
             return answer
 
         with self._calling("invoice.pdf") as call:
-            answer = self._noted(ask())
+            answer = ask()
             if not answer.content.startswith(b"%PDF"):
                 raise lost(TITLE, call, "sent something that is no PDF")
             return answer.content
@@ -169,41 +152,28 @@ class Client:
 
     def _read(self, operation: str, name: str, ask: _Ask, *about: str, **query: object) -> list[Mapping[str, Any]]:
         with self._calling(operation):
-            return _rows(self._noted(ask(self.tenant, *about, **query, _preload_content=False)), name)
+            return _rows(ask(self.tenant, *about, **query, _preload_content=False), name)
 
     def _read_one(self, operation: str, name: str, ask: _Ask, *about: str, **query: object) -> Mapping[str, Any]:
         with self._calling(operation):
-            return _first(self._noted(ask(self.tenant, *about, **query, _preload_content=False)), name)
+            return _first(ask(self.tenant, *about, **query, _preload_content=False), name)
 
     def _write(self, operation: str, name: str, send: _Ask, *sent: str | bytes, **query: object) -> Mapping[str, Any]:
         with self._calling(operation, writes=True):
-            return _first(self._noted(send(self.tenant, *sent, **query, _preload_content=False)), name)
+            return _first(send(self.tenant, *sent, **query, _preload_content=False), name)
 
     def _calling(
         self, operation: str, *, writes: bool = False, patience: float = PATIENCE
     ) -> AbstractContextManager[Call]:
         """Web pages are judged here, not by the session: Xero's 404 is one."""
         return self._session.call(
-            operation, connection=self._access.connection, writes=writes, patience=patience, expects="html"
+            operation,
+            connection=self._access.connection,
+            writes=writes,
+            patience=patience,
+            expects="html",
+            background=self._access.background,
         )
-
-    def _spare_the_rest(self) -> None:
-        wait = self._limiter.reserve(self._spare_key, limit=100_000, period=1.0, burst=1_000)
-        if wait > PAGE_PATIENCE:
-            raise TryAgain("Xero's calls for today are nearly used up; the rest is kept for payments.", wait)
-        time.sleep(wait)
-
-    def _noted(self, answer: requests.Response) -> requests.Response:
-        day, minute = _figure(answer, "X-DayLimit-Remaining"), _figure(answer, "X-MinLimit-Remaining")
-        if day is not None and day < self._day_limit * _DAY_RESERVE:
-            self._limiter.push_back(self._spare_key, _DAY_PAUSE)
-        elif minute is not None and minute <= 1:
-            self._limiter.push_back(self._spare_key, _MINUTE_PAUSE)
-        return answer
-
-    @property
-    def _spare_key(self) -> str:
-        return f"{MANIFEST.name}:{self._access.connection}:spare"
 
 
 def _guid(remote_id: str) -> str:
@@ -212,11 +182,6 @@ def _guid(remote_id: str) -> str:
         return str(UUID(remote_id))
     except ValueError:
         raise Gone("Xero has no record of this id.") from None
-
-
-def _figure(answer: requests.Response, name: str) -> int | None:
-    text = answer.headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _rows(answer: requests.Response, name: str) -> list[Mapping[str, Any]]:

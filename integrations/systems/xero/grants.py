@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import requests
 
-from connector.contract import Access, Answer, Disconnected, Limiter, Refused, Tenant, TokenSet, TryAgain
+from connector.contract import Access, Answer, Disconnected, Refused, Tenant, TokenSet, TryAgain
 from connector.manifest import AdapterConfig
 from integrations.http import Session
 from integrations.oauth import refresh_tokens
@@ -32,10 +32,9 @@ _GRANT = "auth_event_id"
 class Grants:
     """Xero's identity side: tokens, connections, the end of both."""
 
-    def __init__(self, session: Session, config: AdapterConfig, limiter: Limiter) -> None:
+    def __init__(self, session: Session, config: AdapterConfig) -> None:
         self._session = session
         self._config = config
-        self._limiter = limiter
 
     def dated(self, tokens: TokenSet) -> TokenSet:
         """Tokens with what Xero does not say of them: the refresh token's end, and the consent they came from."""
@@ -70,7 +69,7 @@ class Grants:
         extra = {"connection_id": str(row["id"])}
         access = Access(connection="", tenant=ref, token=lambda _: tokens.access, extra={})
         try:
-            found = Client(self._session, self._config, self._limiter, access).organisation()
+            found = Client(self._session, self._config, access).organisation()
         except Answer:
             # The code is spent: a hiccup here must not cost the merchant the whole consent.
             return Tenant(ref, str(row.get("tenantName") or ""), "", extra)

@@ -36,9 +36,10 @@ def test_the_manifest_declares_what_journeys_rely_on() -> None:
     assert set(able.reads) == {str(kind) for kind in Kind}
     assert MANIFEST.webhooks is not None
     assert (MANIFEST.webhooks.accepted, MANIFEST.webhooks.rejected, MANIFEST.webhooks.answer_within) == (200, 401, 5.0)
-    per_tenant, per_app = MANIFEST.limits
+    per_tenant, per_app, per_day = MANIFEST.limits
     assert (per_tenant.limit, per_tenant.period, per_tenant.in_flight, per_tenant.scope) == (60, 60.0, 5, "connection")
     assert (per_app.limit, per_app.scope) == (10_000, "app")
+    assert (per_day.limit, per_day.period, per_day.kept_calls) == (5_000, 86_400.0, 200)
     assert MANIFEST.pages_in_flight < per_tenant.in_flight
     assert all(url.startswith("https://") for url in MANIFEST.endpoints.values())
 

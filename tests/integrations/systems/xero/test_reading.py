@@ -197,7 +197,7 @@ def test_a_broken_page_is_asked_again(xero: Xero, text: str) -> None:
             xero.page(ACCESS, Kind.INVOICE, xero.first_cursor(ACCESS, Kind.INVOICE, None))
 
 
-def test_background_reading_waits_while_little_of_the_day_is_left(xero: Xero, ledger: Ledger) -> None:
+def test_reading_waits_while_little_of_the_day_is_left(xero: Xero, ledger: Ledger) -> None:
     limiter = MemoryLimiter(waits=[900.0])
     tired = Xero(config_for(BASE), limiter)
     with pytest.raises(TryAgain) as waits:

@@ -32,7 +32,7 @@ def mock() -> Iterator[responses.RequestsMock]:
 def client(limiter: MemoryLimiter | None = None, tokens: tuple[str, ...] = ("T1", "T2"), **options: str) -> Client:
     config, limiter, given = config_for(BASE, **options), limiter or MemoryLimiter(), iter(tokens)
     access = Access("c1", TENANT, lambda _: next(given), {})
-    return Client(Session(MANIFEST, config, limiter), config, limiter, access)
+    return Client(Session(MANIFEST, config, limiter), config, access)
 
 
 def organisation(mock: responses.RequestsMock, **answer: Any) -> None:
@@ -76,7 +76,7 @@ def test_clients_of_many_tenants_never_share_a_token(mock: responses.RequestsMoc
 
     def work(tenant: str) -> None:
         for _ in range(20):
-            Client(session, config, limiter, Access("", tenant, lambda _: f"token-of-{tenant}", {})).organisation()
+            Client(session, config, Access("", tenant, lambda _: f"token-of-{tenant}", {})).organisation()
 
     threads = [threading.Thread(target=work, args=(f"tenant-{number}",)) for number in range(6)]
     for thread in threads:
@@ -171,30 +171,35 @@ def test_a_full_minute_waits_as_long_as_xero_says(mock: responses.RequestsMock) 
     assert [seconds for _, seconds in limiter.pushed] == [37]
 
 
-def test_when_the_day_runs_out_background_reading_stops_first(mock: responses.RequestsMock) -> None:
+def test_what_xero_says_is_left_is_believed_once_it_is_little(mock: responses.RequestsMock) -> None:
     limiter = MemoryLimiter()
-    organisation(mock, headers={"X-DayLimit-Remaining": "199", "X-MinLimit-Remaining": "50"})
+    organisation(mock, headers={"X-DayLimit-Remaining": "1250", "X-MinLimit-Remaining": "15"})
     client(limiter).organisation()
-    assert limiter.pushed == [("xero:c1:spare", 900.0)]
-    limiter.pushed.clear()
+    assert limiter.left == []
     mock.reset()
-    organisation(mock, headers={"X-DayLimit-Remaining": "200", "X-MinLimit-Remaining": "50"})
+    headers = {"X-DayLimit-Remaining": "999", "X-MinLimit-Remaining": "3", "X-AppMinLimit-Remaining": "2000"}
+    organisation(mock, headers=headers)
     client(limiter).organisation()
-    assert not limiter.pushed
+    assert limiter.left == [("xero:c1:60", 3), ("xero:c1:86400", 999), ("xero:app:60", 2000)]
 
 
 def test_the_days_budget_is_the_operators_to_state(mock: responses.RequestsMock) -> None:
     limiter = MemoryLimiter()
-    organisation(mock, headers={"X-DayLimit-Remaining": "999"})
-    client(limiter, day_limit="5000").organisation()
-    assert limiter.pushed == [("xero:c1:spare", 900.0)]
-
-
-def test_the_last_calls_of_a_minute_are_left_to_payments(mock: responses.RequestsMock) -> None:
-    limiter = MemoryLimiter()
-    organisation(mock, headers={"X-DayLimit-Remaining": "4999", "X-MinLimit-Remaining": "1"})
+    organisation(mock)
     client(limiter).organisation()
-    assert limiter.pushed == [("xero:c1:spare", 5.0)]
+    client(limiter, day_limit="1000").organisation()
+    days = [(key, limit, burst) for key, limit, _, burst in limiter.reserved if key.endswith(":86400")]
+    assert days == [("xero:c1:86400", 5_000, 0), ("xero:c1:86400", 1_000, 0)]
+
+
+@pytest.mark.parametrize(("problem", "key"), [("minute", "60"), ("day", "86400"), ("appminute", "60"), ("", "60")])
+def test_a_429_silences_the_limit_it_names(mock: responses.RequestsMock, problem: str, key: str) -> None:
+    limiter = MemoryLimiter()
+    organisation(mock, status=429, headers={"Retry-After": "37", "X-Rate-Limit-Problem": problem}, json={})
+    with pytest.raises(TryAgain):
+        client(limiter).organisation()
+    whose = "app" if problem == "appminute" else "c1"
+    assert limiter.pushed == [(f"xero:{whose}:{key}", 37.0)]
 
 
 def test_a_pdf_comes_by_its_accept_header_and_nothing_else_passes_for_one(mock: responses.RequestsMock) -> None:
