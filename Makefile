@@ -3,7 +3,9 @@
 SHELL = /bin/sh
 PORT = 8000
 WORKERS = 2
+MINUTES = 2
 PYTEST_ARGS =
+SOAK_ARGS =
 
 VENV = .venv
 BIN = $(VENV)/bin
@@ -13,7 +15,7 @@ BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: help venv demo test lint format bench lock browser check-ruff check-types check-imports check-tests clean
+.PHONY: help venv demo test lint format bench soak lock browser check-ruff check-types check-imports check-tests clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -24,6 +26,7 @@ help:
 	@echo "make lint              ruff, mypy and the import rules"
 	@echo "make format            let ruff put the code in order"
 	@echo "make bench             measure speed, one JSON line each"
+	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
 	@echo "make lock              write the requirements files anew (needs uv)"
 	@echo "make clean             remove .venv, caches and builds; data stays"
 
@@ -99,6 +102,9 @@ format: $(DEVELOPMENT)
 bench: $(DEVELOPMENT)
 	@echo "Measuring speed; the box should have nothing else to do" >&2
 	@$(BIN)/python -m tests.bench || { echo "A measurement failed or missed its mark: see above." >&2; exit 1; }
+
+soak: $(DEVELOPMENT)
+	@$(BIN)/python -m tests.soak $(MINUTES) $(SOAK_ARGS)
 
 browser:
 	@if [ -n "$$DUEBRIDGE_CHROMIUM" ]; then echo "Browser tests use $$DUEBRIDGE_CHROMIUM"; exit 0; fi; \

@@ -53,6 +53,7 @@ def make_upstreams(
     quickbooks_settings: quickbooks.QuickBooksSettings | None = None,
     xero_config: xero.XeroConfig | None = None,
     sandbox_settings: sandbox.SandboxSettings | None = None,
+    xero_invoices: int = 300,
 ) -> Upstreams:
     """Everything seeded and ready to be served at `public_url`.
 
@@ -74,7 +75,12 @@ def make_upstreams(
             settings=quickbooks_settings,
         ),
         "xero": xero.create_simulator(
-            stores["xero"], clock, journals["xero"], public_url=urls["xero"], config=xero_config
+            stores["xero"],
+            clock,
+            journals["xero"],
+            public_url=urls["xero"],
+            config=xero_config,
+            invoices=xero_invoices,
         ),
         "sandbox": sandbox.create_simulator(
             stores["sandbox"], clock, journals["sandbox"], public_url=urls["sandbox"], settings=sandbox_settings

@@ -67,8 +67,8 @@ def control_blueprint(gateway: Gateway) -> Blueprint:
 
     @control.post("/faults/clear")
     def clear() -> AnyResponse:
-        gateway.faults.clear()
-        return _done({"armed": []})
+        gateway.faults.clear(str(_asked().get("kind") or "") or None)
+        return _done({"armed": gateway.faults.rules()})
 
     @control.post("/clock")
     def advance() -> AnyResponse:

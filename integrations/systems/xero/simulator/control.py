@@ -72,8 +72,8 @@ def control_blueprint(books: Books, faults: Faults, webhooks: Webhooks) -> Bluep
 
     @control.post("/faults/clear")
     def clear() -> AnyResponse:
-        faults.clear()
-        return _done({"rules": []})
+        faults.clear(str(_sent().get("kind") or "") or None)
+        return _done({"rules": faults.rules()})
 
     @control.post("/clock")
     def advance() -> AnyResponse | tuple[Response, int]:
