@@ -14,6 +14,7 @@ import click
 
 from connector import __version__
 from connector.commands.audit_books import audit_books
+from connector.commands.database import backup, restore, restored
 from connector.config import BadSetting, Settings, read_settings
 
 
@@ -137,6 +138,9 @@ def demo(port: int, directory: Path, check: bool, as_json: bool, keep: Path | No
 
 
 main.add_command(audit_books)
+
+for command in (backup, restore, restored):
+    db.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from connector.db import tables as t
 from connector.db.bound import Bound
+from connector.db.restoring import may_stand_already
 from connector.db.rows import PostingRow
 from connector.domain.postings import Part, PostingState, posting_key
 
@@ -41,7 +42,11 @@ class Postings:
     def queue(
         self, *, connection_id: int, payment_id: str, part: Part, generation: int, currency: str, paid_on: date
     ) -> None:
-        """This part of the payment shall stand upstream; queueing it twice is once."""
+        """This part of the payment shall stand upstream; queueing it twice is once.
+
+        After a restore it is looked for first, since the database does not know what was sent after its backup.
+        """
+        looked_for_first = may_stand_already(self._bound, payment_id, generation)
         self._bound.insert_unless_there(
             t.postings,
             key=posting_key(connection_id, payment_id, part.part, generation),
@@ -49,7 +54,7 @@ class Postings:
             payment_id=payment_id,
             part=part.part,
             generation=generation,
-            state=PostingState.QUEUED,
+            state=PostingState.SENDING if looked_for_first else PostingState.QUEUED,
             amount=part.amount,
             currency=currency,
             allocations=json.dumps(part.allocations),

@@ -25,6 +25,7 @@ from connector.db.mirror import Mirror
 from connector.db.payments import Payments
 from connector.db.postings import Postings
 from connector.db.reader import Reader
+from connector.db.restoring import Restoring
 from connector.db.sessions import Sessions
 from connector.db.vault import Vault
 from connector.db.work import WorkItem, WorkQueue
@@ -109,6 +110,11 @@ class UnitOfWork:
         """Work to be done later."""
         bound = self._bound
         return WorkQueue(bound.connection, bound.merchant_id, bound.now, self._dispatch)
+
+    @cached_property
+    def restoring(self) -> Restoring:
+        """What is in doubt after a restore."""
+        return Restoring(self._bound)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,8 @@ def upgrade(address: str, revision: str = "head") -> None:
     """Bring the database to a revision. Safe to run at any time and in several processes at once.
 
     All revisions run in one transaction: either all hold or nothing has changed. A SQLite file that holds data is
-    copied to `<file>.before-<revision>` first.
+    copied to `<file>.before-<revision>` first. A database a newer version has upgraded is left as it is: its code and
+    ours work on the same tables (CONTRIBUTING, migrations).
     """
     _run(address, lambda config: command.upgrade(config, revision), revision)
 
@@ -54,12 +55,18 @@ def newest_revision() -> str:
     return head
 
 
+def _is_newer(standing: str | None) -> bool:
+    """Whether a revision is one that only later versions of the product know; they are numbered in order."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    return standing is not None and standing not in known and standing > newest_revision()
+
+
 def _run(address: str, change: Callable[[Config], None], revision: str) -> None:
     engine = make_engine(address, connections=1)
     try:
         standing = revision_of(address)
         wanted = newest_revision() if revision == "head" else revision
-        if standing == wanted:
+        if standing == wanted or (revision == "head" and _is_newer(standing)):
             return
         if engine.dialect.name == "sqlite" and standing is not None:
             _copy(Path(str(engine.url.database)), standing)
