@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 _PREFIX = "DUEBRIDGE_"
+_SHORTEST_TOKEN = 16
+_SHORTEST_DONE_WORK = 4
 
 
 class BadSetting(ValueError):
@@ -28,11 +30,24 @@ class Smtp:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How many days rows are kept after they have served: see `connector.jobs.retention`. 0 days: for ever."""
+
+    sessions: int = 7
+    codes: int = 1
+    mails: int = 30
+    webhooks: int = 30
+    done_work: int = 14
+    dead_work: int = 365
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything the product is told from outside.
 
-    `encryption_keys` are (id, 32 bytes), the first seals and all open; `values` holds the raw DUEBRIDGE_* variables
-    without the prefix, from which adapters' own settings are read.
+    `encryption_keys` are (id, 32 bytes), the first seals and all open; `metrics_token` opens /metrics, which is closed
+    without one; `values` holds the raw DUEBRIDGE_* variables without the prefix, from which adapters' own settings are
+    read.
     """
 
     environment: str
@@ -44,6 +59,8 @@ class Settings:
     values: Mapping[str, str] = field(repr=False)
     log_level: str = "info"
     trusted_proxies: int = 0
+    metrics_token: str = field(default="", repr=False)
+    retention: Retention = Retention()
 
     @property
     def production(self) -> bool:
@@ -83,6 +100,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         values=values,
         log_level=values.get("LOG_LEVEL", "info"),
         trusted_proxies=_whole(values, "TRUSTED_PROXIES", 0),
+        metrics_token=_metrics_token(values),
+        retention=_retention(values),
     )
 
 
@@ -103,6 +122,24 @@ def _encryption_keys(text: str, production: bool) -> tuple[tuple[str, bytes], ..
             raise BadSetting("DUEBRIDGE_ENCRYPTION_KEYS: each entry is id:base64-of-32-bytes, separated by commas.")
         keys.append((name, key))
     return tuple(keys)
+
+
+def _metrics_token(values: Mapping[str, str]) -> str:
+    token = values.get("METRICS_TOKEN", "")
+    if token and len(token) < _SHORTEST_TOKEN:
+        raise BadSetting(f"DUEBRIDGE_METRICS_TOKEN must be at least {_SHORTEST_TOKEN} random characters, or not set.")
+    return token
+
+
+def _retention(values: Mapping[str, str]) -> Retention:
+    kept = Retention()
+    days = {name: _whole(values, f"KEEP_{name.upper()}_DAYS", getattr(kept, name)) for name in Retention.__slots__}
+    if 0 < days["done_work"] < _SHORTEST_DONE_WORK:
+        raise BadSetting(
+            f"DUEBRIDGE_KEEP_DONE_WORK_DAYS must be at least {_SHORTEST_DONE_WORK}: the job engine remembers attempts "
+            "for 3 days, and work that began anew would be taken for one of them."
+        )
+    return Retention(**days)
 
 
 def _smtp(values: Mapping[str, str]) -> Smtp:

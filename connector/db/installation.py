@@ -18,8 +18,9 @@ from connector.db.bound import on_conflict_insert
 from connector.db.engine import bind_to_merchant
 from connector.db.prepared import Prepared
 from connector.db.reader import Reader
+from connector.db.retention import Expiring, forget
 from connector.db.vault import Vault
-from connector.db.work import WorkItem, WorkQueue, forget_done, overdue
+from connector.db.work import WorkItem, WorkQueue, overdue
 from connector.domain.links import OpenedLink, Scope, token_hash
 from connector.errors import Conflict
 
@@ -72,9 +73,9 @@ class Installation:
         """Pending work of everybody whose time came before a moment, the longest waiting first."""
         return overdue(self._connection, before, limit)
 
-    def forget_done_work(self, before: datetime, limit: int = 500) -> int:
-        """Delete work done before a moment, at most `limit` rows; how many there were."""
-        return forget_done(self._connection, before, limit)
+    def forget(self, what: Expiring, before: datetime, limit: int) -> int:
+        """Delete what ended before a moment, at most `limit` rows; how many there were."""
+        return forget(self._connection, what, before, limit)
 
     def first(self, statement: sa.Executable | Prepared, **values: Any) -> Any:
         """The first row of a page's statement, or None."""

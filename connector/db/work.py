@@ -247,12 +247,6 @@ def overdue(connection: sa.Connection, before: datetime, limit: int = 500) -> li
     return [_item(row) for row in rows]
 
 
-def forget_done(connection: sa.Connection, before: datetime, limit: int = 500) -> int:
-    """Delete work of all merchants done before a moment (UTC), at most `limit` rows; how many there were."""
-    old = sa.select(_w.id).where(_w.state == "done", _w.finished_at < before).limit(limit)
-    return connection.execute(sa.delete(t.work).where(_w.id.in_(old))).rowcount
-
-
 def _item(row: Any) -> WorkItem:
     return WorkItem(
         id=row.id,

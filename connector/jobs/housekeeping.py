@@ -13,12 +13,11 @@ import structlog
 
 from connector.db.executors import Executors
 from connector.db.work import Fenced, WorkItem
-from connector.jobs import schedule
+from connector.jobs import retention, schedule
 from connector.wiring import Wiring
 
 # The job engine's rows go first: a piece of work that begins anew counts its attempts from one again.
 KEEP_ENGINE_ROWS = timedelta(days=3)
-KEEP_DONE_WORK = timedelta(days=14)
 
 _log = structlog.get_logger()
 
@@ -140,10 +139,7 @@ class Housekeeper:
     def _forget(self) -> None:
         now = self._wiring.clock()
         self._rows.forget_finished(now - KEEP_ENGINE_ROWS)
-        forgotten = True
-        while forgotten and not self._ended.is_set():
-            with self._wiring.database.installation() as everybody:
-                forgotten = everybody.forget_done_work(now - KEEP_DONE_WORK) > 0
+        _log.info("forgotten", **retention.forget(self._wiring, now, self._ended.is_set))
 
 
 def _guarded(what: str, task: Callable[[], None]) -> None:

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from connector.db import tables as t
-from connector.db.work import Fenced, WorkItem, WorkQueue, WorkRow, forget_done, overdue, work_id
+from connector.db.work import Fenced, WorkItem, WorkQueue, WorkRow, overdue, work_id
 from connector.domain.work import Work
 from tests.db.conftest import NOW
 
@@ -258,23 +258,6 @@ def test_due_work_of_everybody_is_found_in_order(engine: sa.Engine, queue: Open,
         due = overdue(connection, NOW + timedelta(seconds=100))
         assert [item.id for item in due] == [f"mail:{merchants[1]}:early", f"sync:{merchants[0]}:late"]
         assert len(overdue(connection, NOW + timedelta(seconds=100), limit=1)) == 1
-
-
-def test_only_work_done_long_ago_is_forgotten(engine: sa.Engine, queue: Open) -> None:
-    for key in ("done", "pending", "dead"):
-        with queue() as work:
-            work.add(Work.MAIL, key, partition="p")
-            row = work.find(Work.MAIL, key)
-            assert row is not None
-            if key == "done":
-                work.finish(row.item)
-            elif key == "dead":
-                work.give_up(row.item, "No such mailbox.")
-    with engine.begin() as connection:
-        assert forget_done(connection, NOW) == 0
-        assert forget_done(connection, NOW + timedelta(seconds=1)) == 1
-        left = set(connection.execute(sa.select(t.work.c.state)).scalars())
-    assert left == {"pending", "dead"}
 
 
 def test_two_who_ask_at_once_make_one_row(engine: sa.Engine, merchants: tuple[int, int]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from connector.db.executors import Executors
 from connector.db.work import WorkItem
 from connector.domain.work import Work
-from connector.jobs.housekeeping import KEEP_DONE_WORK, Housekeeper, Pace
+from connector.jobs.housekeeping import Housekeeper, Pace
 from connector.jobs.runner import run_due
 from connector.wiring import Wiring
 from tests.jobs.wired import START, Clock, add_connection, add_merchant, wired, work_states
@@ -108,7 +108,7 @@ def test_the_sweep_records_what_is_due_and_forgets_what_is_old(wiring: Wiring, r
     run_due(wiring, {Work.MAIL: lambda wiring, item: None})
     for _ in range(5):
         add_connection(wiring, merchant, "quickbooks")
-    clock.forward(KEEP_DONE_WORK.total_seconds() + 60)
+    clock.forward(14 * 86_400 + 60)
     keeper = Housekeeper(wiring, rows, "living", _QUICK)
     keeper.begin()
     _until(lambda: bool(rows.forgotten_before) and f"mail:{merchant}:old" not in work_states(wiring))
