@@ -19,9 +19,12 @@ from connector.db.engine import bind_to_merchant
 from connector.db.prepared import Prepared
 from connector.db.reader import Reader
 from connector.db.retention import Expiring, forget
+from connector.db.schedules import DueTask, due_tasks, note_run, unplanned_connections
 from connector.db.vault import Vault
 from connector.db.work import WorkItem, WorkQueue, overdue
 from connector.domain.links import OpenedLink, Scope, token_hash
+from connector.domain.tasks import InstallationTask
+from connector.domain.work import Work
 from connector.errors import Conflict
 
 STAFF_HOURS = 12
@@ -194,6 +197,18 @@ class Installation:
     def merchant_ids(self) -> list[int]:
         """All merchants, oldest first."""
         return [row[0] for row in self._connection.execute(sa.select(t.merchants.c.id).order_by(t.merchants.c.id))]
+
+    def due_tasks(self, now: datetime, limit: int = 1000) -> list[DueTask]:
+        """Tasks of all active connections whose time has come at a moment (UTC)."""
+        return due_tasks(self._connection, now, limit)
+
+    def unplanned_connections(self, limit: int = 1000) -> list[tuple[int, int, str]]:
+        """(merchant, connection, system) of active connections whose tasks were not planned yet."""
+        return unplanned_connections(self._connection, limit)
+
+    def note_run(self, task: InstallationTask, next_at: datetime, outcome: str) -> None:
+        """A task of the installation's own was done."""
+        note_run(self._connection, task, self.now, next_at, outcome)
 
     def active_connections(self) -> list[tuple[int, int, str]]:
         """(merchant, connection, system) of all active connections."""

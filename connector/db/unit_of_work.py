@@ -14,6 +14,7 @@ from connector.checkpoints import announce
 from connector.db.bound import Bound
 from connector.db.codes import Codes
 from connector.db.connections import Connections
+from connector.db.differences import Differences
 from connector.db.engine import bind_to_merchant
 from connector.db.installation import Installation
 from connector.db.invoices import Invoices
@@ -26,7 +27,9 @@ from connector.db.payments import Payments
 from connector.db.postings import Postings
 from connector.db.reader import Reader
 from connector.db.restoring import Restoring
+from connector.db.schedules import Schedules
 from connector.db.sessions import Sessions
+from connector.db.standing import Standing
 from connector.db.vault import Vault
 from connector.db.work import WorkItem, WorkQueue
 
@@ -89,6 +92,21 @@ class UnitOfWork:
     def ledger(self) -> Ledger:
         """The double-entry ledger."""
         return Ledger(self._bound)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """What is done by the clock."""
+        return Schedules(self._bound)
+
+    @cached_property
+    def differences(self) -> Differences:
+        """Where our view and a system's differ."""
+        return Differences(self._bound)
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What we believe stands upstream, for comparing it."""
+        return Standing(self._bound)
 
     @cached_property
     def codes(self) -> Codes:

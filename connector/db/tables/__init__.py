@@ -31,6 +31,7 @@ from connector.db.tables.money import (
 )
 from connector.db.tables.people import audit_log, codes, mails, memberships, merchants, sessions, users
 from connector.db.tables.schema import Instant, instant_to_micros, metadata, micros_to_instant
+from connector.db.tables.tasks import differences, schedules
 
 INSTALLATION_WIDE = {"merchants", "users", "deliveries", "limits", "budgets", "slots", "leases", "executors"}
 
@@ -47,6 +48,7 @@ __all__ = [
     "customers",
     "deliveries",
     "deposit_accounts",
+    "differences",
     "executors",
     "instant_to_micros",
     "invoice_locks",
@@ -68,6 +70,7 @@ __all__ = [
     "postings",
     "recurring_profiles",
     "refunds",
+    "schedules",
     "secrets",
     "sessions",
     "slots",

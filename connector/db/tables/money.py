@@ -146,6 +146,7 @@ postings = Table(
     text_column("problem"),
     instant_column("sent_at"),
     instant_column("posted_at"),
+    instant_column("verified_at"),
     instant_column("changed_at", nullable=False),
     sa.UniqueConstraint("connection_id", "payment_id", "part", "generation"),
     Index(None, "payment_id"),
