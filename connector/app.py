@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
 from connector.config import BadSetting, Settings
 from connector.contract import BillingSystem, PaymentGateway, Sender
+from connector.db.clock import clock_of
 from connector.db.engine import make_engine
 from connector.db.leases import SqlTokenStore
 from connector.db.limits import SqlLimiter
@@ -29,22 +30,20 @@ if TYPE_CHECKING:
 HANDLERS: Mapping[Work, Handler] = {**TABLE, Work.DELIVERY: webhook_dispatch.run}
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 def wire(
     settings: Settings,
     *,
-    clock: Callable[[], datetime] = _now,
+    clock: Callable[[], datetime] | None = None,
     dispatch: Dispatch | None = None,
     timing: Timing | None = None,
 ) -> Wiring:
-    """Everything the product is made of. `dispatch` wakes the job engine; the real one when not given.
+    """Everything the product is made of. `dispatch` wakes the job engine; the real one when not given. `clock`: the
+    one all processes of the database share, when not given.
 
     Raises BadSetting when an adapter may not run here.
     """
     engine = make_engine(settings.database_url)
+    clock = clock or clock_of(engine)
     vault = Vault(settings.encryption_keys)
     limiter = SqlLimiter(engine)
     token_store = SqlTokenStore(engine, vault)

@@ -10,27 +10,31 @@ import json
 import logging
 import platform
 import threading
+import time
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSClient, Serializer
+from dbos import DBOS, DBOSClient, Serializer, _enqueue_options, _sys_db
 
 from connector.config import Settings
+from connector.db.clock import clock_of
 from connector.db.engine import database_url, make_polling_engine
 from connector.db.migrations import upgrade
 from connector.db.work import WorkItem
-from connector.domain.work import Work
+from connector.domain.work import WAITED_FOR, Work
 from connector.jobs.housekeeping import Housekeeper, Pace
 from connector.jobs.runner import Handler, attempt
 from connector.wiring import Wiring
 
 APPLICATION = "duebridge"
+# What people wait for has a queue of its own, so that imports never hold its threads.
 QUEUE = "work"
+BACKGROUND_QUEUE = "background"
 # Fixed, and raised only when the workflow below changes its shape: the library runs work of its own version only, and
 # by default computes the version from the code, so that every deployment would strand what was queued before it.
 VERSION = "1"
@@ -54,12 +58,32 @@ class _Json(Serializer):
         return "duebridge_json"
 
 
+class _Time:
+    """Python's `time` as the library sees it: delays begin and end by the clock all machines share."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+
+    def time(self) -> float:
+        return self._clock().timestamp()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+def _by_the_clock(clock: Callable[[], datetime]) -> None:
+    """The library reckons delays by the machine it runs on, where they begin as where they end."""
+    for module in (_enqueue_options, _sys_db):
+        vars(module)["time"] = _Time(clock)
+
+
 class Dispatcher:
     """Wakes the engine: called by the work queue with the connection of the transaction that records the work."""
 
     def __init__(self, address: str) -> None:
         _into_our_logs()
         self.engine = make_polling_engine(address)
+        _by_the_clock(clock_of(self.engine))
         self.client = DBOSClient(
             system_database_engine=self.engine, application_name=APPLICATION, serializer=_Json(), lazy=True
         )
@@ -68,7 +92,7 @@ class Dispatcher:
         """Enqueue this attempt, to run in `delay` seconds; nothing of it remains if the transaction rolls back."""
         options: dict[str, Any] = {
             "workflow_name": _WORKFLOW,
-            "queue_name": QUEUE,
+            "queue_name": QUEUE if item.kind in WAITED_FOR else BACKGROUND_QUEUE,
             "workflow_id": _workflow_id(item),
             "app_version": VERSION,
             "queue_partition_key": item.partition,
@@ -186,12 +210,13 @@ class Engine:
             )
             self.housekeeper.begin()
             DBOS.launch()
-            DBOS.register_queue(
-                QUEUE,
-                worker_concurrency=self._pace.threads,
-                partition_concurrency=self._pace.each_partition,
-                polling_interval_sec=self._pace.poll,
-            )
+            for queue in (QUEUE, BACKGROUND_QUEUE):
+                DBOS.register_queue(
+                    queue,
+                    worker_concurrency=self._pace.threads,
+                    partition_concurrency=self._pace.each_partition,
+                    polling_interval_sec=self._pace.poll,
+                )
         except BaseException:
             Engine.running = None
             DBOS.destroy()

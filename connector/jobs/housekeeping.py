@@ -11,13 +11,20 @@ from typing import Protocol
 
 import structlog
 
+from connector.db.clock import clock_of
 from connector.db.executors import Executors
+from connector.db.set_back import bring_back
 from connector.db.work import Fenced, WorkItem
 from connector.jobs import retention, schedule
 from connector.wiring import Wiring
 
 # The job engine's rows go first: a piece of work that begins anew counts its attempts from one again.
 KEEP_ENGINE_ROWS = timedelta(days=3)
+
+# A silent worker is dead once it has missed so many beats more, counted by whoever finds it.
+_BEATS = 3
+# Clocks are put right by fractions of a second all the time; this many seconds is a clock that was set.
+_SET_BACK = 5.0
 
 _log = structlog.get_logger()
 
@@ -62,12 +69,17 @@ class Housekeeper:
         self._executor = executor
         self._pace = pace
         self._executors = Executors(wiring.database.engine)
+        self._shared_clock = clock_of(wiring.database.engine)
+        # When this worker first found a silent one's last sign of life, by its own steady counter.
+        self._silent: dict[str, tuple[int, float]] = {}
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def begin(self) -> None:
         """Announce this worker before it takes any work, then go on in the background."""
-        self._executors.beat(self._executor)
+        back = self._executors.beat(self._executor)
+        if back > _SET_BACK:
+            self._clock_set_back(back)
         for name, loop in (("heartbeat", self._keep_beating), ("sweeper", self._keep_sweeping)):
             thread = threading.Thread(target=loop, name=name, daemon=True)
             self._threads.append(thread)
@@ -117,16 +129,39 @@ class Housekeeper:
 
     def _turn(self) -> int:
         """Which minute it is: sweeps keep to the clock's minutes, so that the schedule misses none."""
-        return int(time.time() / self._pace.sweep)
+        return int(self._shared_clock().timestamp() / self._pace.sweep)
 
     def _beat(self) -> None:
-        self._executors.beat(self._executor)
-        for dead in self._executors.silent_for(self._pace.dead_after):
+        back = self._executors.beat(self._executor)
+        if back > _SET_BACK:
+            self._clock_set_back(back)
+        for dead in self._found_dead():
             if self._executors.only_one(f"adopt:{dead}", self._executor, self._pace.dead_after):
                 adopted = self._rows.adopt(dead)
                 # Only once adoption has succeeded; otherwise it is tried again when the lease has run out.
                 self._executors.forget(dead)
                 _log.warning("worker died", executor=dead, adopted=adopted)
+
+    def _found_dead(self) -> list[str]:
+        """The workers that are silent and stay so for three beats.
+
+        Once the clock was set forward or the database was away, all look silent until they have beaten again.
+        """
+        silent, now = self._executors.silent_for(self._pace.dead_after), time.monotonic()
+        known = self._silent
+        self._silent = {
+            name: known[name] if name in known and known[name][0] == seen else (seen, now)
+            for name, seen in silent.items()
+        }
+        return [name for name, (_, since) in self._silent.items() if now - since >= _BEATS * self._pace.beat]
+
+    def _clock_set_back(self, seconds: float) -> None:
+        """Begin anew what would wait for a moment that has been already."""
+        waiting = bring_back(self._wiring.database.engine, self._wiring.clock())
+        for identity, merchant_id in waiting:
+            with self._wiring.database.installation() as everybody:
+                everybody.work(merchant_id).try_now(identity)
+        _log.warning("clock set back", seconds=round(seconds), begun_anew=len(waiting))
 
     def _sweep(self) -> None:
         if not self._executors.only_one("sweep", self._executor, self._pace.sweep * 0.9):

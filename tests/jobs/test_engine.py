@@ -168,7 +168,7 @@ def test_the_engine_starts_and_stops_as_often_as_wanted_but_one_at_a_time(wiring
         engine.stop()
         engine.stop()
         assert seen == [identity]
-    assert Executors(wiring.database.engine).silent_for(-60) == []
+    assert Executors(wiring.database.engine).silent_for(-60) == {}
     left = {thread.name for thread in threading.enumerate() if "queue-worker" in thread.name}
     assert left == set()
 
@@ -223,7 +223,7 @@ def test_a_worker_told_to_end_leaves_nothing_behind(
     _until(_done(wiring))
     process.terminate()
     assert process.wait(20) == 0
-    assert Executors(wiring.database.engine).silent_for(-60) == []
+    assert Executors(wiring.database.engine).silent_for(-60) == {}
 
 
 def test_work_survives_the_loss_of_all_the_engines_rows(

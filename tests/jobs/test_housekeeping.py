@@ -86,7 +86,7 @@ def test_a_dead_worker_is_adopted_by_exactly_one_of_the_living(wiring: Wiring, r
     for keeper in keepers:
         keeper.end()
     assert sorted(rows.adopted) == ["dead", "living-0", "living-1", "living-2"]
-    assert Executors(wiring.database.engine).silent_for(-60) == []
+    assert Executors(wiring.database.engine).silent_for(-60) == {}
 
 
 def test_an_adoption_that_failed_is_tried_again(wiring: Wiring, rows: Rows) -> None:
@@ -152,7 +152,7 @@ def test_a_long_sweep_does_not_stop_the_heartbeat(wiring: Wiring, rows: Rows) ->
     keeper.begin()
     _until(lambda: bool(slow.forgotten_before))
     time.sleep(2 * _QUICK.dead_after)
-    assert Executors(wiring.database.engine).silent_for(_QUICK.dead_after) == []
+    assert Executors(wiring.database.engine).silent_for(_QUICK.dead_after) == {}
     let_go.set()
     keeper.end()
 
