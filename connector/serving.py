@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from connector.jobs.housekeeping import Pace
 
 _THREADS = 16
+# Beyond what the application itself takes (2 MB) a request is refused by its head.
+LARGEST_BODY = 3 * 1024 * 1024
 # glibc's mallopt(3): from this size on memory comes from the system and goes back to it.
 _M_MMAP_THRESHOLD, _LARGE = -3, 1024 * 1024
 _log = structlog.get_logger("duebridge.serving")
@@ -51,7 +53,14 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: T
     app = roof.create_app(wiring)
     engine = Engine(wiring, roof.HANDLERS) if embedded else None
     server = waitress.create_server(
-        app, host=host, port=port, threads=_THREADS, ident=None, clear_untrusted_proxy_headers=True
+        app,
+        host=host,
+        port=port,
+        threads=_THREADS,
+        ident=None,
+        clear_untrusted_proxy_headers=True,
+        # It reads a body whole before the application sees anything of it.
+        max_request_body_size=LARGEST_BODY,
     )
 
     def stop(*_: object) -> None:

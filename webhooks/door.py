@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import cast
+
 import structlog
-from flask import Blueprint, Response, request
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Blueprint, Flask, Response, current_app, request
+from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 
 from connector.web.context import wiring
-from webhooks import inbox, verify
+from webhooks import verify
+from webhooks.inbox import Inbox, NotKept
 
 blueprint = Blueprint("webhooks", __name__)
 LARGEST_BODY = 1024 * 1024
+_INBOXES = "duebridge-inboxes"
 
 _log = structlog.get_logger()
+
+
+@blueprint.record_once
+def open_inboxes(state: BlueprintSetupState) -> None:
+    """An inbox a sender, one for all threads of this process."""
+    with cast(Flask, state.app).app_context():
+        parts = wiring()
+    state.app.extensions[_INBOXES] = {name: Inbox(parts, name) for name in parts.senders}
 
 
 @blueprint.post("/webhooks/<sender>")
@@ -29,10 +42,10 @@ def receive(sender: str) -> Response:
     if not verify.genuine(parts, sender, dict(request.headers), raw):
         return Response(status=scheme.rejected)
     try:
-        inbox.receive(parts, sender, raw)
-    except SQLAlchemyError as failure:
-        # Nothing was kept, and the sender is told so: it sends the same again.
-        _log.error("webhook_not_stored", sender=sender, fault=type(failure).__name__)
+        cast(Mapping[str, Inbox], current_app.extensions[_INBOXES])[sender].keep(raw)
+    except NotKept as failure:
+        # The sender is told, and sends the same again.
+        _log.error("webhook_not_stored", sender=sender, fault=str(failure))
         return Response(status=scheme.overloaded)
     return Response(status=scheme.accepted)
 

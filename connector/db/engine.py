@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-from connector.db.sqlite_turns import QueuedConnection, Turns
+from connector.db.sqlite_turns import PATIENCE, QueuedConnection, Turns
 
 _WRITES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "BEGIN ")
 
@@ -56,7 +56,10 @@ def make_engine(address: str, *, connections: int = 40) -> sa.Engine:
 
         @event.listens_for(engine, "begin")
         def begin(connection: sa.Connection) -> None:
-            _driver(connection).begin(writing=not connection.get_execution_options().get("read_only"))
+            options = connection.get_execution_options()
+            _driver(connection).begin(
+                writing=not options.get("read_only"), patience=options.get("patience") or PATIENCE
+            )
 
     return engine
 
@@ -78,13 +81,24 @@ def make_polling_engine(address: str, *, connections: int = 40) -> sa.Engine:
     return engine
 
 
-def bind_to_merchant(connection: sa.Connection, merchant_id: int | None) -> None:
-    """Tell PostgreSQL's row-level security whose rows this transaction may touch; None: the installation's, all."""
+def bind_to_merchant(connection: sa.Connection, merchant_id: int | None, *, patience: float | None = None) -> None:
+    """Tell PostgreSQL's row-level security whose rows this transaction may touch; None: the installation's, all.
+
+    `patience`: no statement of this transaction waits longer for another's rows, in seconds. (On SQLite the wait is
+    before the transaction's start.)
+    """
     if connection.dialect.name == "postgresql":
-        connection.execute(_BIND, {"merchant": "*" if merchant_id is None else str(merchant_id)})
+        values = {"merchant": "*" if merchant_id is None else str(merchant_id)}
+        if patience is None:
+            connection.execute(_BIND, values)
+        else:
+            connection.execute(_BIND_IMPATIENTLY, values | {"wait": f"{max(1, int(patience * 1000))}ms"})
 
 
 _BIND = sa.text("SELECT set_config('app.merchant', :merchant, true)")
+_BIND_IMPATIENTLY = sa.text(
+    "SELECT set_config('app.merchant', :merchant, true), set_config('lock_timeout', :wait, true)"
+)
 
 
 def _postgresql(url: sa.URL, connections: int) -> sa.Engine:

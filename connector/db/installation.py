@@ -6,22 +6,23 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from connector.db import deliveries
 from connector.db import tables as t
-from connector.db.bound import on_conflict_insert
+from connector.db.deliveries import DeliveryRow
 from connector.db.engine import bind_to_merchant
 from connector.db.prepared import Prepared
 from connector.db.reader import Reader
 from connector.db.retention import Expiring, forget
 from connector.db.schedules import DueTask, due_tasks, note_run, unplanned_connections
 from connector.db.vault import Vault
-from connector.db.work import WorkItem, WorkQueue, overdue
+from connector.db.work import WorkItem, WorkQueue, overdue, work_id
 from connector.domain.links import OpenedLink, Scope, token_hash
 from connector.domain.tasks import InstallationTask
 from connector.domain.work import Work
@@ -41,16 +42,6 @@ class SessionRow:
     customer: str
     invoice: str
     email: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRow:
-    """A webhook as received."""
-
-    id: int
-    sender: str
-    body: bytes
-    state: str
 
 
 class Installation:
@@ -232,28 +223,21 @@ class Installation:
         )
         return [(row[0], row[1]) for row in rows]
 
-    def receive(self, sender: str, raw: bytes) -> int | None:
-        """Store a webhook once; its id, or None when these very bytes were received before."""
-        d = t.deliveries
-        statement = (
-            on_conflict_insert(self._connection, d)
-            .values(sender=sender, digest=hashlib.sha256(raw).digest(), body=raw, received_at=self.now, state="new")
-            .on_conflict_do_nothing()
-            .returning(d.c.id)
-        )
-        received: int | None = self._connection.execute(statement).scalar()
-        return received
+    def receive(self, sender: str, received: Sequence[tuple[bytes, bytes]]) -> int:
+        """Store webhooks, each (SHA-256 of the body, body), once, with the work they make; how many were new."""
+        identity = work_id(Work.DELIVERY, None, sender)
+        new, asked = deliveries.receive(self._connection, sender, received, identity, self.now)
+        if not asked:
+            self.work(None).add(Work.DELIVERY, sender, partition=sender)
+        return new
 
-    def delivery(self, delivery_id: int) -> DeliveryRow | None:
-        """A webhook as received."""
-        d = t.deliveries.c
-        row = self._connection.execute(sa.select(d.id, d.sender, d.body, d.state).where(d.id == delivery_id)).first()
-        return None if row is None else DeliveryRow(**row._mapping)
+    def waiting_deliveries(self, sender: str, most: int) -> list[DeliveryRow]:
+        """A sender's webhooks that nobody has dispatched yet, in the order they came."""
+        return deliveries.waiting(self._connection, sender, most)
 
-    def close_delivery(self, delivery_id: int, state: str, note: str = "") -> None:
-        """Write down what became of a webhook: done, unknown_tenant or unreadable."""
-        d = t.deliveries
-        self._connection.execute(sa.update(d).where(d.c.id == delivery_id).values(state=state, note=note))
+    def close_deliveries(self, ids: Sequence[int], state: str, note: str = "") -> None:
+        """Write down what became of webhooks: done, unknown_tenant or unreadable."""
+        deliveries.close(self._connection, ids, state, note)
 
     def _free_slug(self, company: str) -> str:
         plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()

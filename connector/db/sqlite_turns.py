@@ -127,13 +127,13 @@ class QueuedConnection(sqlite3.Connection):
         # 16 MB a connection: beyond that an import gains little and its memory would grow with the books.
         self.execute("PRAGMA cache_size=-16384")
 
-    def begin(self, *, writing: bool) -> None:
-        """Open a transaction; a writing one holds the write lock from here to its end."""
+    def begin(self, *, writing: bool, patience: float = PATIENCE) -> None:
+        """Open a transaction; a writing one holds the write lock from here to its end, waited for at most so long."""
         if not writing:
             self._set_query_only(True)
             self.execute("BEGIN")
             return
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         self._turns.take(until)
         self._has_turn = True
         try:

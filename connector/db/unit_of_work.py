@@ -185,10 +185,15 @@ class Database:
                 yield connection
 
     @contextmanager
-    def installation(self) -> Iterator[Installation]:
-        """One transaction over all merchants: webhooks received, sign-in of staff, and looking up whose a thing is."""
-        with self.engine.begin() as connection:
-            bind_to_merchant(connection, None)
-            yield Installation(connection, self.vault, self.clock(), self.dispatch)
-            announce("before", "commit")
+    def installation(self, *, patience: float | None = None) -> Iterator[Installation]:
+        """One transaction over all merchants: webhooks received, sign-in of staff, and looking up whose a thing is.
+
+        `patience`: wait at most so many seconds for other writers, then raise sqlalchemy.exc.OperationalError.
+        """
+        with self.engine.connect() as opened:
+            connection = opened.execution_options(patience=patience)
+            with connection.begin():
+                bind_to_merchant(connection, None, patience=patience)
+                yield Installation(connection, self.vault, self.clock(), self.dispatch)
+                announce("before", "commit")
         announce("after", "commit")

@@ -86,12 +86,21 @@ class WorkQueue:
         self._dispatch = dispatch
 
     def add(
-        self, kind: Work, key: str, *, partition: str, payload: Mapping[str, Any] | None = None, delay: float = 0.0
+        self,
+        kind: Work,
+        key: str,
+        *,
+        partition: str,
+        payload: Mapping[str, Any] | None = None,
+        delay: float = 0.0,
+        unite: str = "",
     ) -> None:
         """Ask for work in `delay` seconds. `partition` is what shares fairly and keeps order, e.g. a connection.
 
         Asking again while it is pending makes sure that an attempt begins after this moment, and not later than
-        asked; a `payload` given replaces the earlier one. Asking for work done or dead begins it anew.
+        asked; a `payload` given replaces the earlier one, but for the list under the name `unite`, which grows by
+        what is asked for now and stays absent, which means everything, where it is. Asking for work done or dead
+        begins it anew.
         """
         identity = work_id(kind, self._merchant_id, key)
         due = self._now + timedelta(seconds=delay)
@@ -124,6 +133,8 @@ class WorkQueue:
         changes: dict[str, Any] = {"asked": row.asked + 1}
         if payload is not None:
             changes["payload"] = dict(payload)
+            if unite and row.state == "pending":
+                changes["payload"] = _united(row.payload, payload, unite)
         if row.state != "pending":
             changes |= {"state": "pending", "attempt": row.attempt + 1, "failures": 0, "next_at": due, "error": ""}
             changes |= {"partition": partition, "correlation": correlation, "sent_at": None, "finished_at": None}
@@ -245,6 +256,12 @@ def overdue(connection: sa.Connection, before: datetime, limit: int = 500) -> li
         sa.select(t.work).where(_w.state == "pending", _w.next_at <= before).order_by(_w.next_at, _w.id).limit(limit)
     )
     return [_item(row) for row in rows]
+
+
+def _united(earlier: Mapping[str, Any], now: Mapping[str, Any], name: str) -> dict[str, Any]:
+    if not earlier.get(name):
+        return {key: value for key, value in now.items() if key != name}
+    return {**now, name: sorted({*earlier[name], *now[name]})}
 
 
 def _item(row: Any) -> WorkItem:

@@ -64,14 +64,18 @@ def one(wiring: Wiring, merchant_id: int, invoice_id: int) -> None:
 
 
 def run(wiring: Wiring, item: WorkItem) -> None:
-    """Worker: read every kind to its end, or as far as one turn goes. Resumes where the last page was stored."""
+    """Worker: read every kind to its end, or as far as one turn goes. Resumes where the last page was stored.
+
+    The work's `kinds`, where named, are all that is read: what webhooks have told of.
+    """
     merchant_id, connection_id = item.merchant_id, int(item.payload["connection"])
     with wiring.database.view(merchant_id) as view:
         connection = view.connections.get(connection_id)
     if connection.state != "active":
         return
     system = wiring.system(connection.system)
-    kinds = [Kind(name) for name in item.payload.get("kinds") or system.manifest.capabilities.reads]
+    named = item.payload.get("kinds")
+    kinds = [Kind(name) for name in named or system.manifest.capabilities.reads]
     until = monotonic() + TURN_SECONDS
     try:
         access = wiring.access(connection)
@@ -83,8 +87,9 @@ def run(wiring: Wiring, item: WorkItem) -> None:
         mark_broken(wiring, merchant_id, connection_id, ended.why)
         return
     with wiring.database.unit_of_work(merchant_id) as uow:
-        first = {} if connection.first_import_done_at else {"first_import_done_at": uow.now}
-        uow.connections.change(connection_id, last_synced_at=uow.now, problem="", **first)
+        first = {} if named or connection.first_import_done_at else {"first_import_done_at": uow.now}
+        synced = {} if named else {"last_synced_at": uow.now}
+        uow.connections.change(connection_id, problem="", **synced, **first)
         for reading in unchanged:
             uow.connections.move_reading(connection_id, reading)
         if connection.place_links and (changed or first):

@@ -28,6 +28,7 @@ from connector.domain.records import InvoiceState, Kind, UpstreamInvoice
 from connector.domain.work import Work
 from connector.jobs.runner import attempt
 from connector.journeys import sign_up
+from connector.serving import LARGEST_BODY
 from connector.wiring import Wiring
 from webhooks import dispatch
 
@@ -219,7 +220,9 @@ def door(database_url: str, environment: Mapping[str, str] | None = None) -> Ite
         clock=lambda: NOW + (holder[0].ahead if holder else timedelta()),
         dispatch=lambda connection, item, delay: None,
     )
-    server = waitress.create_server(create_app(wiring), host="127.0.0.1", port=0, threads=4)
+    server = waitress.create_server(
+        create_app(wiring), host="127.0.0.1", port=0, threads=8, max_request_body_size=LARGEST_BODY
+    )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     holder.append(Door(wiring, f"http://127.0.0.1:{server.effective_port}"))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
 
+from connector.domain.records import Event
 from connector.domain.work import Work
-from tests.webhooks.knocking import Door, cloud_event, door, notification, sandbox_event, xero_events
+from connector.journeys import sync
+from tests.webhooks.knocking import NOW, Door, cloud_event, door, notification, sandbox_event, xero_events
 
 
 @pytest.fixture
@@ -27,6 +29,10 @@ def _asked(opened: Door, merchant_id: int) -> list[tuple[Work, dict[str, object]
     return [(row.item.kind, dict(row.item.payload)) for row in opened.work(merchant_id)]
 
 
+def _reading(connection_id: int, *kinds: str) -> tuple[Work, dict[str, object]]:
+    return Work.SYNC, {"connection": connection_id, "kinds": list(kinds)}
+
+
 def test_organisations_mixed_in_one_body_are_one_work_each(opened: Door) -> None:
     first, second = opened.merchant("first"), opened.merchant("second")
     mine, other, hers = (
@@ -39,8 +45,8 @@ def test_organisations_mixed_in_one_body_are_one_work_each(opened: Door) -> None
     ]
     _send(opened, "quickbooks", events)
     assert opened.dispatched() == [("quickbooks", "done", "")]
-    assert _asked(opened, first) == [(Work.SYNC, {"connection": mine}), (Work.SYNC, {"connection": other})]
-    assert _asked(opened, second) == [(Work.SYNC, {"connection": hers})]
+    assert _asked(opened, first) == [_reading(mine, "invoice"), _reading(other, "invoice")]
+    assert _asked(opened, second) == [_reading(hers, "invoice")]
 
 
 def test_one_organisation_connected_by_two_merchants_is_read_by_both(opened: Door) -> None:
@@ -56,10 +62,43 @@ def test_both_forms_of_quickbooks_lead_to_the_same_reading(opened: Door) -> None
     merchant_id = opened.merchant("first")
     connection_id = opened.connection(merchant_id, "quickbooks", "111")
     older = {"eventNotifications": [notification("111", ("Invoice", "130"), ("Payment", "131"))]}
-    for body in ([cloud_event("111")], older):
+    for body, kinds in (([cloud_event("111")], ["invoice"]), (older, ["invoice", "payment"])):
         _send(opened, "quickbooks", body)
         assert opened.dispatched()[-1] == ("quickbooks", "done", "")
-        assert _asked(opened, merchant_id) == [(Work.SYNC, {"connection": connection_id})]
+        assert _asked(opened, merchant_id) == [_reading(connection_id, *kinds)]
+
+
+def test_only_what_the_events_tell_of_is_read_and_a_whole_reading_stays_whole(opened: Door) -> None:
+    merchant_id = opened.merchant("first")
+    connection_id = opened.connection(merchant_id, "quickbooks", "111")
+    _send(opened, "quickbooks", [cloud_event("111", "vendor")])
+    opened.dispatched()
+    assert opened.work(merchant_id) == [], "vendors are not read"
+    _send(opened, "quickbooks", [cloud_event("111", "customer", event_id="e-2")])
+    opened.dispatched()
+    sync.ask(opened.wiring, merchant_id, connection_id)
+    _send(opened, "quickbooks", [cloud_event("111", event_id="e-3")])
+    opened.dispatched()
+    (row,) = opened.work(merchant_id)
+    assert row.item.payload == {"connection": connection_id} and row.next_at <= NOW, "somebody pressed Sync now"
+
+
+def test_a_body_nobody_foresaw_does_not_hold_up_those_behind_it(opened: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    merchant_id = opened.merchant("first")
+    opened.connection(merchant_id, "quickbooks", "111")
+    sender = opened.wiring.senders["quickbooks"]
+    parse = sender.parse
+
+    def stumble(raw: bytes) -> Sequence[Event]:
+        if b"e-odd" in raw:
+            raise KeyError("realm")
+        return parse(raw)
+
+    monkeypatch.setattr(sender, "parse", stumble)
+    _send(opened, "quickbooks", [cloud_event("111", event_id="e-odd")])
+    _send(opened, "quickbooks", [cloud_event("111", event_id="e-plain")])
+    assert [state for _, state, _ in opened.dispatched()] == ["unreadable", "done"]
+    assert len(opened.work(merchant_id)) == 1
 
 
 def test_a_burst_is_one_reading_that_begins_after_the_last(opened: Door) -> None:
@@ -69,7 +108,7 @@ def test_a_burst_is_one_reading_that_begins_after_the_last(opened: Door) -> None
         _send(opened, "quickbooks", [cloud_event("111", event_id=f"e{place}", remote_id=str(place))])
     assert [state for _, state, _ in opened.dispatched()] == ["done"] * 6
     (row,) = opened.work(merchant_id)
-    assert row.item.payload == {"connection": connection_id} and row.item.asked == 6
+    assert (row.item.kind, dict(row.item.payload)) == _reading(connection_id, "invoice")
     waits = row.next_at - row.created_at
     assert timedelta(0) < waits <= timedelta(seconds=10)
 
@@ -93,7 +132,7 @@ def test_a_gateways_word_is_looked_up_at_once_and_by_payment(opened: Door) -> No
     _send(opened, "sandbox", sandbox_event("co_1", mine, "evt_3"))
     assert [state for _, state, _ in opened.dispatched()] == ["done"] * 3
     (row,) = opened.work(first)
-    assert (row.item.kind, row.item.payload, row.item.asked) == (Work.RECONCILE, {"payment": mine}, 2)
+    assert (row.item.kind, row.item.payload) == (Work.RECONCILE, {"payment": mine})
     assert row.next_at <= row.created_at, "somebody may be waiting for it"
     assert _asked(opened, second) == [(Work.RECONCILE, {"payment": hers})]
 
@@ -133,7 +172,7 @@ def test_a_delivery_dispatched_twice_asks_once(opened: Door) -> None:
     _send(opened, "quickbooks", [cloud_event("111")])
     opened.dispatched()
     with opened.wiring.database.installation() as everybody:
-        everybody.work(None).add(Work.DELIVERY, "1", partition="quickbooks", payload={"delivery": 1})
+        everybody.work(None).add(Work.DELIVERY, "quickbooks", partition="quickbooks")
     opened.dispatched()
     (row,) = opened.work(merchant_id)
     assert row.item.asked == 1

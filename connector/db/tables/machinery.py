@@ -32,6 +32,7 @@ work = Table(
     Index(None, "merchant_id", "kind"),
 )
 
+_WAITING = sa.text("state = 'new'")
 # state: new, done, unknown_tenant, unreadable
 deliveries = Table(
     "deliveries",
@@ -44,6 +45,7 @@ deliveries = Table(
     Column("state", String(14), nullable=False),
     text_column("note"),
     sa.UniqueConstraint("sender", "digest"),
+    Index("ix_deliveries_waiting", "sender", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 
 # `free_at`, `until`, `seen`: microseconds since 1970 by the database's clock.

@@ -1,0 +1,76 @@
+"""Webhooks as received. Hundreds a second arrive at times, so what takes them in is written out for the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+import sqlalchemy as sa
+
+from connector.db import tables as t
+from connector.db.tables.schema import instant_to_micros
+from connector.domain.work import Work
+
+_d = t.deliveries.c
+_WAITING = (
+    sa.select(_d.id, _d.sender, _d.body, _d.state)
+    .where(_d.sender == sa.bindparam("sender"), _d.state == sa.literal_column("'new'"))
+    .order_by(_d.id)
+    .limit(sa.bindparam("most", type_=sa.Integer))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A webhook as received."""
+
+    id: int
+    sender: str
+    body: bytes
+    state: str
+
+
+def receive(
+    connection: sa.Connection, sender: str, deliveries: Sequence[tuple[bytes, bytes]], work_id: str, now: datetime
+) -> tuple[int, bool]:
+    """Store webhooks, each (SHA-256 of the body, body), once, and ask for work that is due and pending already.
+
+    How many were not received before, and whether that work stood there: if not, it has to be added.
+    """
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    moment = instant_to_micros(now)
+    values: list[object] = []
+    for digest, body in deliveries:
+        values += (sender, digest, body, moment)
+    new = connection.exec_driver_sql(_insert(mark, len(deliveries)), tuple(values)).rowcount
+    if not new:
+        return 0, True
+    return new, connection.exec_driver_sql(_ask(mark), (work_id, Work.DELIVERY.value, moment)).rowcount == 1
+
+
+def waiting(connection: sa.Connection, sender: str, most: int) -> list[DeliveryRow]:
+    """A sender's webhooks that nobody has dispatched yet, in the order they came."""
+    rows = connection.execute(_WAITING, {"sender": sender, "most": most})
+    return [DeliveryRow(**row._mapping) for row in rows]
+
+
+def close(connection: sa.Connection, ids: Sequence[int], state: str, note: str) -> None:
+    """Write down what became of webhooks: done, unknown_tenant or unreadable."""
+    connection.execute(sa.update(t.deliveries).where(_d.id.in_(ids)).values(state=state, note=note))
+
+
+@cache
+def _insert(mark: str, rows: int) -> str:
+    # One statement for all, since each costs a turn of the interpreter while other writers wait.
+    values = ", ".join([f"({mark}, {mark}, {mark}, {mark}, 'new')"] * rows)
+    return f"INSERT INTO deliveries (sender, digest, body, received_at, state) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+@cache
+def _ask(mark: str) -> str:
+    return (
+        f"UPDATE work SET asked = asked + 1 WHERE id = {mark} AND kind = {mark} AND state = 'pending'"  # noqa: S608
+        f" AND next_at <= {mark}"
+    )
