@@ -49,6 +49,10 @@ class Refused(Answer):
         self.code = code
 
 
+# The code of a refusal that says: a payment with this very key stands already.
+DUPLICATE = "duplicate"
+
+
 class Gone(Answer):
     """The thing asked for no longer exists upstream."""
 

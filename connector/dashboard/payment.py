@@ -12,7 +12,7 @@ from connector.dashboard.frame import act, merchant_id, show, staff_blueprint, u
 from connector.domain.money import NotMoney, parse
 from connector.errors import Conflict, ConnectorError, Invalid, NotFound
 from connector.journeys import refund as refunding
-from connector.journeys import write_back
+from connector.journeys import review
 from connector.reading import payments
 from connector.web.context import wiring
 
@@ -83,7 +83,7 @@ def retry(payment_id: str, key: str) -> ResponseReturnValue:
     if key not in {posting.key for posting in _one(payment_id).postings}:
         raise NotFound("This posting does not exist.")
     return act(
-        lambda: write_back.retry(wiring(), merchant_id(), key, user_id()),
+        lambda: review.retry(wiring(), merchant_id(), key, user_id()),
         done="It is tried again: we look it up first, so it is never recorded twice.",
         back=f"/payments/{payment_id}",
     )

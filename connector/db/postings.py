@@ -62,6 +62,18 @@ class Postings:
             changed_at=self._bound.now,
         )
 
+    def queue_anew(self, posting: PostingRow) -> None:
+        """The same part under the next generation's key: what went out under this one certainly does not stand."""
+        self.change(posting.key, state=PostingState.SUPERSEDED, problem="")
+        self.queue(
+            connection_id=posting.connection_id,
+            payment_id=posting.payment_id,
+            part=Part(posting.part, posting.allocations),
+            generation=posting.generation + 1,
+            currency=posting.currency,
+            paid_on=posting.paid_on,
+        )
+
     def of_payment(self, payment_id: str, connection_id: int | None = None) -> list[PostingRow]:
         """All postings of a payment, parts in a stable order, older generations first."""
         p = t.postings.c

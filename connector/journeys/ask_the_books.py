@@ -13,7 +13,7 @@ from connector.domain.payments import WordDoesNotFit, judge
 from connector.domain.postings import PostingState
 from connector.domain.records import RemotePayment
 from connector.errors import NotFound
-from connector.journeys.write_back import intent_of
+from connector.journeys.record_part import intent_of
 from connector.wiring import Wiring
 
 _STANDS = (PostingState.POSTED,)
@@ -99,6 +99,9 @@ def _gateway(wiring: Wiring, payment: PaymentRow) -> Iterator[Finding]:
 def _system(wiring: Wiring, connection: ConnectionRow, posting: PostingRow, customer: str) -> Iterator[Finding]:
     """What stands upstream under a posting's key against what we believe."""
     system = wiring.system(connection.system)
+    if system.manifest.capabilities.idempotency == "none":
+        # It cannot be asked for our keys.
+        return
     title = system.manifest.title
     ids: dict[str, str | int] = {"payment": posting.payment_id, "posting": posting.key, "connection": connection.id}
     found = system.find_payment(wiring.access(connection), intent_of(connection, posting, customer))

@@ -9,8 +9,10 @@ from datetime import timedelta
 import pytest
 
 from connector.db.unit_of_work import Database
+from connector.demo.processes import free_ports
 from tests.journeys.standing import Standing
 from tests.portal.shop import NOW, open_shop
+from tests.weakbooks.place import WeakPlace, weak_place
 
 
 @pytest.fixture
@@ -26,3 +28,25 @@ def standing(database_url: str) -> Iterator[Standing]:
     shop.wiring = replace(shop.wiring, database=database, clock=clock)  # type: ignore[arg-type]
     yield Standing(shop, ahead)
     shop.wiring.database.engine.dispose()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def weak(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeakPlace]:
+    """A merchant with small systems of every weakness, on each database; tests take invoices of their own."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("weak") / "duebridge.db"
+        path.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
+        with weak_place(f"sqlite:///{path}") as here:
+            yield here
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = server.create_database(request.getfixturevalue("postgresql_template"))
+    with weak_place(url) as here:
+        yield here
+    server.drop_database(url)
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port nobody listens on."""
+    return free_ports(1)[0]

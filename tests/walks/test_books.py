@@ -12,7 +12,7 @@ from connector.domain.money import minor_to_text
 from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
 from connector.domain.work import Work
-from connector.journeys import sync, write_back
+from connector.journeys import review, sync
 from tests.walks.standing import Place
 
 systems = pytest.mark.parametrize("system", ["quickbooks", "xero"])
@@ -36,7 +36,7 @@ def _reviewed(place: Place, payment_id: str) -> str:
 def _retry(place: Place, payment_id: str) -> None:
     """Somebody has looked, and presses Retry."""
     for posting in place.here.postings(payment_id):
-        write_back.retry(place.here.wiring, place.here.merchant_id, posting.key, user_id=1)
+        review.retry(place.here.wiring, place.here.merchant_id, posting.key, user_id=1)
 
 
 def _read_again(place: Place, system: str) -> None:
