@@ -4,6 +4,7 @@ SHELL = /bin/sh
 PORT = 8000
 WORKERS = 2
 MINUTES = 2
+EXAMPLES = 200
 PYTEST_ARGS =
 SOAK_ARGS =
 
@@ -15,7 +16,7 @@ BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: help venv demo test lint format bench soak lock browser check-ruff check-types check-imports check-tests clean
+.PHONY: help venv demo test lint format bench soak model lock browser check-ruff check-types check-imports check-tests clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -27,6 +28,7 @@ help:
 	@echo "make format            let ruff put the code in order"
 	@echo "make bench             measure speed, one JSON line each"
 	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
+	@echo "make model [EXAMPLES=200]  random walks against a simple model; MODEL_SEED replays one"
 	@echo "make lock              write the requirements files anew (needs uv)"
 	@echo "make clean             remove .venv, caches and builds; data stays"
 
@@ -105,6 +107,10 @@ bench: $(DEVELOPMENT)
 
 soak: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.soak $(MINUTES) $(SOAK_ARGS)
+
+model: $(DEVELOPMENT)
+	@MODEL_EXAMPLES=$(EXAMPLES) MODEL_STEPS=60 MODEL_SEED=$${MODEL_SEED:-$$(date +%s)} \
+	  $(BIN)/python -m pytest tests/walks/test_model.py -q -n 0 -rP --show-capture=stdout
 
 browser:
 	@if [ -n "$$DUEBRIDGE_CHROMIUM" ]; then echo "Browser tests use $$DUEBRIDGE_CHROMIUM"; exit 0; fi; \

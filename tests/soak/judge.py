@@ -56,6 +56,15 @@ class Ours:
     sums: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Theirs:
+    """The gateway's payments and refunds, and each system's invoices and payments."""
+
+    payments: list[Payment]
+    refunds: list[Refund]
+    books: dict[str, dict[str, list[dict[str, Any]]]]
+
+
 def read_ours(engine: sa.Engine) -> Ours:
     """Read what is needed in one transaction."""
     p, a, k = t.payments, t.allocations, t.postings
@@ -92,20 +101,32 @@ def read_ours(engine: sa.Engine) -> Ours:
         )
 
 
-def judge(engine: sa.Engine, upstream: str, folder: Path, same_forms: Iterable[set[str]]) -> Verdict:
-    """Compare all four books. Everything that is not as promised is told with its ids."""
-    ours, found = read_ours(engine), Verdict()
+def read_theirs(upstream: str, folder: Path, systems: Iterable[str]) -> Theirs:
+    """The gateway's documents as it keeps them, and the systems' books as they show them."""
     store = Store(folder / "sandbox.sqlite")
-    taken = [Payment.of(document) for document in store.all(Payment.kind)]
-    refunds = [Refund.of(document) for document in store.all(Refund.kind)]
-    store.close()
+    try:
+        return Theirs(
+            [Payment.of(document) for document in store.all(Payment.kind)],
+            [Refund.of(document) for document in store.all(Refund.kind)],
+            {
+                system: requests.get(f"{upstream}/{system}/_control/books.json", timeout=60).json()
+                for system in sorted(set(systems))
+            },
+        )
+    finally:
+        store.close()
+
+
+def judge(ours: Ours, theirs: Theirs, same_forms: Iterable[set[str]]) -> Verdict:
+    """Compare all four books. Everything that is not as promised is told with its ids."""
+    found = Verdict()
     given_back: Counter[str] = Counter()
-    for refund in refunds:
+    for refund in theirs.refunds:
         if refund.status == "succeeded":
             given_back[refund.payment] += refund.amount_minor
-    standing = _standing(upstream, ours, found)
+    standing = _standing(ours, theirs, found)
     by_reference: dict[str, list[Payment]] = defaultdict(list)
-    for payment in taken:
+    for payment in theirs.payments:
         found.counts[f"gateway {payment.status}"] += 1
         if payment.settled_at is None and payment.status not in ("processing", "returned"):
             found.unpaid += 1
@@ -118,7 +139,7 @@ def judge(engine: sa.Engine, upstream: str, folder: Path, same_forms: Iterable[s
         if any(amount for _, amount in standing[reference]):
             found.doubled.add(reference)
             found.broken.append(f"{reference}: stands upstream as {standing[reference]}, and the gateway took nothing")
-    _forms(same_forms, taken, found)
+    _forms(same_forms, theirs.payments, found)
     _reviews(ours, found)
     _locks(ours, found)
     found.ledger_sum = sum(abs(total) for total in ours.sums.values())
@@ -163,13 +184,13 @@ def _one_payment(
     found.broken.append(f"{story}: the gateway holds {held}, upstream stand {standing.get(reference)}; ours: {states}")
 
 
-def _standing(upstream: str, ours: Ours, found: Verdict) -> dict[str, list[tuple[str, int]]]:
+def _standing(ours: Ours, theirs: Theirs, found: Verdict) -> dict[str, list[tuple[str, int]]]:
     """(record id, minor units) of what stands in the systems' books, by our payment; voided ones stand with nothing."""
     owners = {row.key: row for row in ours.postings}
     standing: dict[str, list[tuple[str, int]]] = defaultdict(list)
     seen: dict[str, str] = {}
     for connection, system in ours.connections.items():
-        books = requests.get(f"{upstream}/{system}/_control/books.json", timeout=60).json()
+        books = theirs.books[system]
         currency = {row["id"]: row["currency"] for row in books["invoices"]}
         for record in books["payments"]:
             key = _KEY.search(record["note"])

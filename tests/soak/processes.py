@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import signal
 import subprocess
@@ -53,6 +52,7 @@ class Process:
     environment: dict[str, str]
     log: Path
     running: subprocess.Popen[bytes] | None = None
+    ended_by_itself: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
@@ -71,7 +71,8 @@ class Process:
         """kill -9, then start it anew: what was in its memory is gone."""
         with self._lock:
             assert self.running is not None
-            os.kill(self.running.pid, signal.SIGKILL)
+            self.ended_by_itself += int(self.running.poll() is not None)
+            self.running.kill()
             self.running.wait()
         self.start()
 

@@ -48,14 +48,16 @@ class Faults:
         kinds = list(_FAULTS)
         kind = self._chance.choices(kinds, [_FAULTS[name][0] for name in kinds])[0]
         system = self._chance.choice(_FAULTS[kind][1])
-        body: dict[str, Any] = {"kind": kind, "times": 1}
+        body: dict[str, Any] = {"kind": kind, "times": self._chance.choice((1, 1, 1, 2, 3))}
         body["operation"] = "*" if kind.endswith("webhooks") else self._chance.choice(_OPERATIONS[system])
         if kind == "slow":
             body["seconds"] = round(self._chance.uniform(0.3, 1.8), 1)
         if kind == "throttle":
             body["seconds"] = 2
+        if kind == "revoke_tokens":
+            body["times"] = 1
         self._post(system, "faults", body)
-        self.counts[f"{system} {kind}"] += 1
+        self.counts[f"{system} {kind}"] += int(body["times"])
         if kind == "hold_webhooks":
             time.sleep(5.0)
             self._post(system, "faults/clear", {"kind": kind})
@@ -84,7 +86,7 @@ class Faults:
 
 
 class Kills:
-    """kill -9, mostly of workers, sometimes of all of them or of the web process."""
+    """kill -9 of a worker, of all workers, of the web process, or of all of them together."""
 
     def __init__(self, everything: Running, chance: random.Random) -> None:
         self._everything = everything
@@ -94,9 +96,11 @@ class Kills:
     def kill_one(self) -> None:
         """Somebody dies and is started again."""
         roll = self._chance.random()
-        if roll < 0.15:
+        if roll < 0.08:
+            victims = self._everything.killable
+        elif roll < 0.2:
             victims = list(self._everything.workers)
-        elif roll < 0.35:
+        elif roll < 0.42:
             victims = [self._everything.web]
         else:
             victims = [self._chance.choice(self._everything.workers)]
@@ -105,8 +109,9 @@ class Kills:
             self.counts[victim.name] += 1
 
     def revive(self) -> list[str]:
-        """Start what ended by itself, which nothing should; the names."""
-        dead = [process for process in self._everything.killable if not process.alive()]
-        for process in dead:
-            process.start()
-        return [process.name for process in dead]
+        """Start what ended by itself, which nothing should; the names of all that did so."""
+        for process in self._everything.killable:
+            if not process.alive():
+                process.ended_by_itself += 1
+                process.start()
+        return [process.name for process in self._everything.killable if process.ended_by_itself]
