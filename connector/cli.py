@@ -15,6 +15,7 @@ import click
 from connector import __version__
 from connector.commands.audit_books import audit_books
 from connector.commands.database import backup, restore, restored
+from connector.commands.doctor import doctor
 from connector.config import BadSetting, Settings, read_settings
 
 
@@ -141,6 +142,7 @@ main.add_command(audit_books)
 
 for command in (backup, restore, restored):
     db.add_command(command)
+main.add_command(doctor)
 
 if __name__ == "__main__":
     main()

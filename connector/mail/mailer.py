@@ -55,6 +55,13 @@ class Mailer:
                 server.quit()
             server.close()
 
+    def greet(self) -> None:
+        """Connect, encrypt and sign in as before a mail, and leave again. Raises TryAgain."""
+        server = self._connect()
+        with suppress(OSError, smtplib.SMTPException):
+            server.quit()
+        server.close()
+
     def _connect(self) -> smtplib.SMTP:
         try:
             if self.smtp.security == "tls":

