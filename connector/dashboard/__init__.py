@@ -9,6 +9,7 @@ from connector.dashboard import (
     connection,
     connections,
     customers,
+    differences,
     entrance,
     home,
     invoice,
@@ -33,6 +34,7 @@ def install(app: Flask) -> None:
     app.url_map.converters["row"] = RowId
     assets.serve_static("dashboard", __file__)
     app.register_blueprint(entrance.blueprint)
-    for part in (home, settings, connections, connection, invoices, invoice, customers, payments, payment):
+    parts = (home, settings, connections, connection, invoices, invoice, customers, payments, payment, differences)
+    for part in parts:
         app.register_blueprint(part.blueprint)
     add_to(app)

@@ -96,6 +96,11 @@ def posting(state: str) -> Words:
     return _POSTING.get(PostingState(state), _NOT_KNOWN)
 
 
+def difference(what: str, name: str) -> str:
+    """What differs, as a heading."""
+    return _DIFFERENCES.get(what, "{} differs").format(name).strip()
+
+
 def refund(state: str) -> Words:
     """Where a refund stands."""
     return _REFUND.get(state, _NOT_KNOWN)

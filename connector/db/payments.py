@@ -108,6 +108,13 @@ class Payments:
         )
         return {row.invoice_id: row.amount for row in self._bound.rows(statement)}
 
+    def give_share(self, payment_id: str, from_invoice: int, to_invoice: int) -> None:
+        """What a payment gave to one invoice it gives to another."""
+        a = t.allocations.c
+        self._bound.update(
+            t.allocations, a.payment_id == payment_id, a.invoice_id == from_invoice, invoice_id=to_invoice
+        )
+
     def lock(self, invoice_id: int, payment_id: str) -> bool:
         """Keep the invoice for this payment; False when another payment of it is under way."""
         return self._bound.insert_unless_there(

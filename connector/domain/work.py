@@ -16,6 +16,9 @@ class Work(StrEnum):
     MAIL = "mail"
     DELIVERY = "delivery"
     REVOKE = "revoke"
+    DRIFT = "drift"
+    FULL_SWEEP = "full_sweep"
+    RENEW = "renew"
 
 
 # What customers and merchants wait for: it has threads of its own, and takes what other work must leave of an

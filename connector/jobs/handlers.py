@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from connector.domain.work import Work
 from connector.jobs.runner import Handler
-from connector.journeys import connect, inject, reconcile, refund, release, send_mail, sync, write_back
+from connector.journeys import (
+    connect,
+    drift,
+    full_sweep,
+    inject,
+    reconcile,
+    refund,
+    release,
+    renew_access,
+    send_mail,
+    sync,
+    write_back,
+)
 
 TABLE: dict[Work, Handler] = {
     Work.SYNC: sync.run,
@@ -16,4 +28,7 @@ TABLE: dict[Work, Handler] = {
     Work.REFUND: refund.send,
     Work.MAIL: send_mail.run,
     Work.REVOKE: connect.revoke,
+    Work.DRIFT: drift.run,
+    Work.FULL_SWEEP: full_sweep.run,
+    Work.RENEW: renew_access.run,
 }

@@ -15,6 +15,7 @@ from connector.db.clock import clock_of
 from connector.db.executors import Executors
 from connector.db.set_back import bring_back
 from connector.db.work import Fenced, WorkItem
+from connector.domain.tasks import InstallationTask
 from connector.jobs import retention, schedule
 from connector.wiring import Wiring
 
@@ -167,14 +168,18 @@ class Housekeeper:
         if not self._executors.only_one("sweep", self._executor, self._pace.sweep * 0.9):
             return
         self.sweep_now()
-        schedule.record(self._wiring.database, self._wiring.clock())
+        schedule.record(self._wiring.database, self._wiring.clock(), self._wiring.systems)
         if self._executors.only_one("retention", self._executor, 3600.0):
             self._forget()
 
     def _forget(self) -> None:
         now = self._wiring.clock()
         self._rows.forget_finished(now - KEEP_ENGINE_ROWS)
-        _log.info("forgotten", **retention.forget(self._wiring, now, self._ended.is_set))
+        forgotten = retention.forget(self._wiring, now, self._ended.is_set)
+        _log.info("forgotten", **forgotten)
+        said = ", ".join(f"{number} {what}" for what, number in forgotten.items()) or "nothing"
+        every = timedelta(hours=1)
+        schedule.note(self._wiring.database, InstallationTask.RETENTION, now + every, f"Forgot {said}.")
 
 
 def _guarded(what: str, task: Callable[[], None]) -> None:

@@ -116,8 +116,11 @@ def _taken_away(wiring: Wiring, connection: ConnectionRow, placement: PlacementR
     return ""
 
 
-def check(wiring: Wiring, merchant_id: int, connection_id: int, target: str) -> None:
-    """Read a real upstream invoice back: is our link there, does it lead aright, does another button compete."""
+def check(wiring: Wiring, merchant_id: int, connection_id: int, target: str) -> bool:
+    """Read a real upstream invoice back: is our link there, does it lead aright, does another button compete.
+
+    Whether our link stands there as it should.
+    """
     with wiring.database.view(merchant_id) as view:
         connection = view.connections.get(connection_id)
         placement = view.links.placement(connection_id, target)
@@ -145,6 +148,7 @@ def check(wiring: Wiring, merchant_id: int, connection_id: int, target: str) -> 
                 verified_at=None,
                 competing=state.competing or "",
             )
+    return state.present and state.right
 
 
 def place_again(wiring: Wiring, merchant_id: int, connection_id: int, target: str) -> None:

@@ -47,7 +47,8 @@ def test_each_active_connection_is_read_as_often_as_its_system_allows(wiring: Wi
     for state in ("pending", "broken", "disconnected"):
         add_connection(wiring, merchant, "quickbooks", state)
     done = _an_hour(wiring, clock)
-    assert done == {f"sync:{merchant}:{quickbooks}": 12, f"sync:{merchant}:{xero}": 4}
+    renewals = {f"renew:{merchant}:{quickbooks}": 2, f"renew:{merchant}:{xero}": 2}
+    assert done == {f"sync:{merchant}:{quickbooks}": 12, f"sync:{merchant}:{xero}": 4, **renewals}
 
 
 def test_connections_do_not_all_read_in_the_same_minute(wiring: Wiring, clock: Clock) -> None:
