@@ -34,6 +34,13 @@ _POSTING = {
     PostingState.REVERSING: Words("Being reversed", "info", "The entry is being taken back, so the invoice reopens."),
     PostingState.REVERSED: Words("Reversed", "", "The entry was taken back; the invoice is open again."),
 }
+_DIFFERENCES = {
+    "invoice": "Invoice {} was not up to date",
+    "link": "The link is missing on invoice {}",
+    "posting": "A payment of {} does not stand in your books",
+    "payment_differs": "A payment of {} was changed in your books",
+    "payment_extra": "A payment of {} stands in your books and should not",
+}
 _REFUND = {
     "asked": Words("Asked for", "info"),
     "sending": Words("On its way", "info"),
