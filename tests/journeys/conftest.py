@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from connector.demo.processes import free_ports
 from tests.journeys.standing import Standing
 from tests.portal.shop import NOW, open_shop
 from tests.weakbooks.place import WeakPlace, weak_place
+from tests.weakbooks.weaknesses import ALL
 
 
 @pytest.fixture
@@ -30,20 +32,37 @@ def standing(database_url: str) -> Iterator[Standing]:
     shop.wiring.database.engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def weak(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeakPlace]:
+    """A merchant with small systems of every weakness, on SQLite; tests take invoices of their own."""
+    path = tmp_path_factory.mktemp("weak") / "duebridge.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    with weak_place(f"sqlite:///{path}") as here:
+        yield here
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def weak(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeakPlace]:
-    """A merchant with small systems of every weakness, on each database; tests take invoices of their own."""
+def weak_on_both(request: pytest.FixtureRequest) -> Iterator[WeakPlace]:
+    """The same on each database, for what is worth the time."""
     if request.param == "sqlite":
-        path = tmp_path_factory.mktemp("weak") / "duebridge.db"
-        path.write_bytes(request.getfixturevalue("sqlite_template").read_bytes())
-        with weak_place(f"sqlite:///{path}") as here:
-            yield here
+        yield request.getfixturevalue("weak")
         return
     server = request.getfixturevalue("postgres_server")
     url = server.create_database(request.getfixturevalue("postgresql_template"))
     with weak_place(url) as here:
         yield here
     server.drop_database(url)
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_armed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What one test lets go wrong does not meet the next one."""
+    yield
+    for name in {"weak", "weak_on_both"} & set(request.fixturenames):
+        here: WeakPlace = request.getfixturevalue(name)
+        for weakness in ALL:
+            here.books(weakness).mend()
+            here.upstreams.faults[weakness.name].clear()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ log, or a person is asked in words and settles it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 
@@ -25,14 +24,6 @@ every = pytest.mark.parametrize("weakness", KINDS, ids=lambda one: one.kind)
 askable = pytest.mark.parametrize("weakness", ASKABLE, ids=lambda one: one.kind)
 BEFORE = ("drop_before_commit", "error_before_commit", "html_503")
 AFTER = ("drop_after_commit", "error_after_commit", "truncated_json")
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_armed(weak: WeakPlace) -> Iterator[None]:
-    yield
-    for weakness in KINDS:
-        control(weak.url, weakness, "faults/clear")
-        control(weak.url, weakness, "settings", lag=0.0, closed_until="", key_lifetime=600.0)
 
 
 def stands_once(weak: WeakPlace, payment_id: str, *invoices: InvoiceRow) -> None:
@@ -66,7 +57,8 @@ def test_a_payment_over_three_invoices_is_one_record(weak: WeakPlace, weakness: 
 
 @every
 @pytest.mark.parametrize("fault", [*BEFORE, *AFTER])
-def test_a_call_without_a_clear_answer(weak: WeakPlace, weakness: Weakness, fault: str) -> None:
+def test_a_call_without_a_clear_answer(weak_on_both: WeakPlace, weakness: Weakness, fault: str) -> None:
+    weak = weak_on_both
     (invoice,) = weak.invoices(weakness)
     weak.fault(weakness, fault, "payment.create")
     payment_id = weak.settle([invoice])
@@ -166,7 +158,8 @@ def test_a_worker_that_died_before_it_sent_anything(weak: WeakPlace, weakness: W
 
 @every
 @pytest.mark.parametrize("cause", ["refused", "closed", "void", "paid"])
-def test_a_refusal_is_shown_and_retried_when_put_right(weak: WeakPlace, weakness: Weakness, cause: str) -> None:
+def test_a_refusal_is_shown_and_retried_when_put_right(weak_on_both: WeakPlace, weakness: Weakness, cause: str) -> None:
+    weak = weak_on_both
     (invoice,) = weak.invoices(weakness)
     books = weak.books(weakness)
     payment_id = weak.settle([invoice])
@@ -303,7 +296,7 @@ def test_a_fault_that_never_ends_is_shown_to_a_person_in_the_end(weak: WeakPlace
     payment_id = weak.settle([invoice])
     for _ in range(45):
         weak.work()
-        weak.ahead += timedelta(hours=1)
+        weak.ahead += timedelta(hours=2)
     (posting,) = weak.newest(payment_id)
     assert posting.state is PostingState.NEEDS_REVIEW and "It was tried 35 times" in posting.problem
     control(weak.url, weakness, "faults/clear")

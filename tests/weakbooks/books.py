@@ -183,6 +183,12 @@ class Books:
             }  # fmt: skip
             return self._record(invoice["tenant"], body, by="hand")
 
+    def mend(self) -> None:
+        """Set everything a test may have turned back to how it began."""
+        with self._lock:
+            self.lag, self.closed_until, self.key_lifetime = 0.0, "", KEY_LIFETIME
+            self.refusals.clear()
+
     def refuse(self, invoice_id: str, times: int, message: str) -> None:
         """Let payments on an invoice be refused so many times."""
         with self._lock:
