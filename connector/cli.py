@@ -16,6 +16,7 @@ from connector import __version__
 from connector.commands.audit_books import audit_books
 from connector.commands.database import backup, restore, restored
 from connector.commands.doctor import doctor
+from connector.commands.work import work as work_commands
 from connector.config import BadSetting, Settings, read_settings
 
 
@@ -139,6 +140,7 @@ def demo(port: int, directory: Path, check: bool, as_json: bool, keep: Path | No
 
 
 main.add_command(audit_books)
+main.add_command(work_commands)
 
 for command in (backup, restore, restored):
     db.add_command(command)

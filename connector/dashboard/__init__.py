@@ -17,6 +17,7 @@ from connector.dashboard import (
     payment,
     payments,
     settings,
+    work,
 )
 from connector.dashboard.frame import add_to
 from connector.web import assets
@@ -34,7 +35,7 @@ def install(app: Flask) -> None:
     app.url_map.converters["row"] = RowId
     assets.serve_static("dashboard", __file__)
     app.register_blueprint(entrance.blueprint)
-    parts = (home, settings, connections, connection, invoices, invoice, customers, payments, payment, differences)
-    for part in parts:
+    merchants_own = (home, settings, work, connections, connection, invoices, invoice, customers, payments, payment)
+    for part in (*merchants_own, differences):
         app.register_blueprint(part.blueprint)
     add_to(app)

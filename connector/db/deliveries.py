@@ -56,9 +56,10 @@ def waiting(connection: sa.Connection, sender: str, most: int) -> list[DeliveryR
     return [DeliveryRow(**row._mapping) for row in rows]
 
 
-def close(connection: sa.Connection, ids: Sequence[int], state: str, note: str) -> None:
-    """Write down what became of webhooks: done, unknown_tenant or unreadable."""
-    connection.execute(sa.update(t.deliveries).where(_d.id.in_(ids)).values(state=state, note=note))
+def close(connection: sa.Connection, ids: Sequence[int], state: str, note: str, now: datetime) -> None:
+    """Write down what became of webhooks, and when: done, unknown_tenant or unreadable."""
+    closing = sa.update(t.deliveries).where(_d.id.in_(ids))
+    connection.execute(closing.values(state=state, note=note, processed_at=now))
 
 
 @cache

@@ -77,6 +77,10 @@ class Installation:
             return statement.first(self._connection, values)
         return self._connection.execute(statement, values).first()
 
+    def rows(self, statement: sa.Select[Any]) -> list[Any]:
+        """All rows of what an operator asks."""
+        return list(self._connection.execute(statement).all())
+
     def reader(self, merchant_id: int, *, bound: bool = False) -> Reader:
         """Go on in the same transaction as the reader of one merchant, once it is known whose a link is.
 
@@ -237,7 +241,7 @@ class Installation:
 
     def close_deliveries(self, ids: Sequence[int], state: str, note: str = "") -> None:
         """Write down what became of webhooks: done, unknown_tenant or unreadable."""
-        deliveries.close(self._connection, ids, state, note)
+        deliveries.close(self._connection, ids, state, note, self.now)
 
     def _free_slug(self, company: str) -> str:
         plain = unicodedata.normalize("NFKD", company).encode("ascii", "ignore").decode().lower()

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
 from connector.db import tables as t
 from connector.db.bound import Bound
@@ -78,6 +79,7 @@ class Payments:
             gateway=gateway,
             state=PaymentState.INTENDED,
             form_key=form_key,
+            correlation=str(structlog.contextvars.get_contextvars().get("correlation", ""))[:32],
             link_id=scope.link_id,
             receipt_hash=token_hash(receipt),
             sealed_receipt=self._bound.vault.seal(receipt.encode(), bound_to=f"receipt:{payment_id}"),

@@ -49,7 +49,7 @@ _RULES: Mapping[Expiring, _Rule] = {
     # A mail that still waits, or whose work a person may retry, is not touched.
     Expiring.MAILS: _Rule(t.mails, t.mails.c.created_at, t.mails.c.state.in_(("sent", "refused"))),
     # One that was not worked on yet is not touched, however old it is.
-    Expiring.WEBHOOKS: _Rule(t.deliveries, t.deliveries.c.received_at, t.deliveries.c.state != "new"),
+    Expiring.WEBHOOKS: _Rule(t.deliveries, t.deliveries.c.processed_at),
     Expiring.DONE_WORK: _Rule(t.work, t.work.c.finished_at, t.work.c.state == "done"),
     Expiring.DEAD_WORK: _Rule(t.work, t.work.c.finished_at, t.work.c.state == "dead"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 import structlog
 
 from connector.db import tables as t
+from connector.db import tallies
 from connector.db.bound import on_conflict_insert
 from connector.domain.work import Work
 
@@ -94,17 +96,21 @@ class WorkQueue:
         payload: Mapping[str, Any] | None = None,
         delay: float = 0.0,
         unite: str = "",
-    ) -> None:
+        begun_by: str = "",
+    ) -> str:
         """Ask for work in `delay` seconds. `partition` is what shares fairly and keeps order, e.g. a connection.
 
         Asking again while it is pending makes sure that an attempt begins after this moment, and not later than
         asked; a `payload` given replaces the earlier one, but for the list under the name `unite`, which grows by
         what is asked for now and stays absent, which means everything, where it is. Asking for work done or dead
         begins it anew.
+
+        Returns the correlation its log lines carry: that of what asks for it first, or of the request that began the
+        payment `begun_by`, for which those who ask (a webhook, the clock) are only messengers.
         """
         identity = work_id(kind, self._merchant_id, key)
         due = self._now + timedelta(seconds=delay)
-        correlation = str(structlog.contextvars.get_contextvars().get("correlation", ""))[:32]
+        correlation = self._correlation(begun_by or str((payload or {}).get("payment", "")), bool(begun_by))
         inserted = self._connection.execute(
             on_conflict_insert(self._connection, t.work)
             .values(
@@ -126,7 +132,7 @@ class WorkQueue:
         )
         if inserted.rowcount == 1:
             self._wake(identity, delay)
-            return
+            return correlation
         row = self._locked(identity)
         if row is None:
             raise ValueError(f"The work {identity} belongs to another merchant.")
@@ -143,6 +149,7 @@ class WorkQueue:
         self._update(identity, changes)
         if "attempt" in changes:
             self._wake(identity, delay)
+        return str(changes.get("correlation", row.correlation))
 
     def open(self, identity: str, attempt: int) -> WorkItem | None:
         """What this attempt is to do; None when it has nothing to do any more (done, dead or taken over)."""
@@ -187,10 +194,19 @@ class WorkQueue:
         """Dead: a person has to look at it; `why` tells them. Raises Fenced."""
         self._settle(item, {"state": "dead", "finished_at": self._now, "error": why, "failures": item.failures + 1})
 
+    def tally(self, kind: Work, outcome: str, seconds: float) -> None:
+        """Count an attempt that came to an outcome; the last thing done in its transaction."""
+        tallies.count(self._connection, kind.value, outcome, seconds)
+
     def find(self, kind: Work, key: str) -> WorkRow | None:
         """How a piece of work stands."""
         row = self._connection.execute(self._select().where(_w.id == work_id(kind, self._merchant_id, key))).first()
         return None if row is None else _row(row)
+
+    def state_of(self, identity: str) -> tuple[str, str] | None:
+        """(kind, state) of a piece of work, locked until the transaction ends; None when there is none."""
+        row = self._locked(identity)
+        return None if row is None else (row.kind, row.state)
 
     def list(self, state: str, limit: int = 100) -> list[WorkRow]:
         """Work in a state (pending, done, dead), the longest waiting first."""
@@ -217,6 +233,14 @@ class WorkQueue:
         changes = {"state": "dead", "attempt": row.attempt + 1, "finished_at": self._now, "error": why}
         self._update(identity, changes)
         return True
+
+    def _correlation(self, payment: str, always: bool) -> str:
+        """Of the request or work in which this is asked for; of the payment's beginning, if there is none or always."""
+        here = str(structlog.contextvars.get_contextvars().get("correlation", ""))[:32]
+        if payment and (always or not here):
+            began = sa.select(t.payments.c.correlation).where(t.payments.c.id == payment)
+            here = self._connection.execute(began).scalar() or here
+        return here or uuid.uuid4().hex
 
     def _again(self, item: WorkItem, after: float, changes: dict[str, Any]) -> None:
         due = self._now + timedelta(seconds=after)

@@ -64,7 +64,7 @@ def attempt(
         began = time.monotonic()
         outcome = _still_on_its_way(wiring, item) or _call(wiring, handlers, item)
         try:
-            settle(wiring, item, outcome)
+            settle(wiring, item, outcome, time.monotonic() - began)
         except Fenced:
             outcome = TAKEN_OVER
         _log.info(
@@ -77,17 +77,20 @@ def attempt(
         )
 
 
-def settle(wiring: Wiring, item: WorkItem, outcome: Outcome) -> None:
-    """Write an outcome down. Raises Fenced when another attempt has taken over."""
+def settle(wiring: Wiring, item: WorkItem, outcome: Outcome, seconds: float = 0.0) -> None:
+    """Write an outcome down and count it. Raises Fenced when another attempt has taken over."""
     if outcome is TAKEN_OVER:
         raise Fenced(f"Attempt {item.attempt} at {item.id} has been taken over.")
     with _changing(wiring, item.merchant) as queue:
+        came_to = outcome.what
         if outcome is DONE:
             queue.finish(item)
         elif outcome.after is None or (outcome.spend and item.failures + 1 >= MOST_FAILURES):
             queue.give_up(item, outcome.why)
+            came_to = "dead"
         else:
             queue.retry(item, outcome.after, why=outcome.why, spend=outcome.spend, nothing_sent=outcome.nothing_sent)
+        queue.tally(item.kind, came_to, seconds)
 
 
 def outcome_of(failure: Exception, failures: int, timing: Timing = Timing()) -> Outcome:  # noqa: B008 - frozen
@@ -98,7 +101,9 @@ def outcome_of(failure: Exception, failures: int, timing: Timing = Timing()) -> 
         case TryAgain():
             return Outcome("again", failure.why, failure.after, nothing_sent=True)
         case Unclear():
-            return Outcome("unclear", failure.why, timing.in_flight, spend=True)
+            # A fault that lasts is met less and less often: the budget of failures is a day and more, not minutes.
+            after = max(timing.in_flight, _pause(failures + 1))
+            return Outcome("unclear", failure.why, after, spend=True)
         case Disconnected():
             return Outcome("disconnected", failure.why, AFTER_DISCONNECT_SECONDS, nothing_sent=True)
         case TooMany():

@@ -30,7 +30,8 @@ _SECRET_KEYS = frozenset(
 # Made by ourselves a moment before, of nothing that came from outside.
 _OURS = frozenset({"timestamp", "level", "correlation", "method", "status", "ms"})
 _SHORTEST_SECRET = 9
-_CORRELATION = re.compile(r"[A-Za-z0-9-]{8,64}")
+# As long as work rows keep. A UUID with its dashes is longer, and is written without them.
+_CORRELATION = re.compile(r"[A-Za-z0-9-]{8,32}")
 _log = structlog.get_logger()
 
 
@@ -107,6 +108,7 @@ def log_requests(app: Flask) -> None:
     @app.before_request
     def begin() -> None:
         given = request.headers.get("X-Request-ID", "")
+        given = given.replace("-", "") if len(given) == 36 else given
         g.correlation = given if _CORRELATION.fullmatch(given) else secrets.token_hex(16)
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()

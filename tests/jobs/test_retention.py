@@ -103,7 +103,12 @@ def test_mail_and_webhooks_go_only_when_nothing_is_left_to_do_with_them(wiring: 
             digest = f"{state}-{(START - received).days}".encode()
             connection.execute(
                 sa.insert(t.deliveries).values(
-                    sender="sandbox", digest=digest, body=b"{}", received_at=received, state=state
+                    sender="sandbox",
+                    digest=digest,
+                    body=b"{}",
+                    received_at=received,
+                    state=state,
+                    processed_at=None if state == "new" else received,
                 )
             )
     assert retention.forget(wiring, START) == {"mails": 2, "webhooks": 2}

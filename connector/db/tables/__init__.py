@@ -18,7 +18,7 @@ from connector.db.tables.books import (
     sync_problems,
     upstream_payments,
 )
-from connector.db.tables.machinery import budgets, deliveries, executors, leases, limits, slots, work
+from connector.db.tables.machinery import budgets, deliveries, executors, leases, limits, slots, work, work_tallies
 from connector.db.tables.money import (
     allocations,
     invoice_locks,
@@ -33,7 +33,9 @@ from connector.db.tables.people import audit_log, codes, mails, memberships, mer
 from connector.db.tables.schema import Instant, instant_to_micros, metadata, micros_to_instant
 from connector.db.tables.tasks import differences, schedules
 
-INSTALLATION_WIDE = {"merchants", "users", "deliveries", "limits", "budgets", "slots", "leases", "executors"}
+INSTALLATION_WIDE = {
+    "merchants", "users", "deliveries", "limits", "budgets", "slots", "leases", "executors", "work_tallies",
+}  # fmt: skip
 
 __all__ = [
     "INSTALLATION_WIDE",
@@ -78,4 +80,5 @@ __all__ = [
     "upstream_payments",
     "users",
     "work",
+    "work_tallies",
 ]

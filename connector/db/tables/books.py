@@ -52,6 +52,7 @@ oauth_states = Table(
     instant_column("created_at", nullable=False),
     instant_column("expires_at", nullable=False),
     instant_column("used_at"),
+    Index("ix_oauth_states_expires_at", "expires_at"),
 )
 
 secrets = Table(

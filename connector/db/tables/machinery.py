@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table
 
-from connector.db.tables.schema import Id, instant_column, metadata, text_column
+from connector.db.tables.schema import Id, instant_column, metadata, some_rows, text_column
 
 # The truth the job engine's own rows are made from. state: pending, done, dead
 # `attempt` fences: only the attempt it names may act. `asked` counts requests, so that one arriving while an attempt
@@ -30,6 +30,21 @@ work = Table(
     text_column("error"),
     Index("ix_work_due", "state", "next_at"),
     Index(None, "merchant_id", "kind"),
+    some_rows("ix_work_unfinished", "merchant_id", "state", "next_at", where="state <> 'done'"),
+    some_rows("ix_work_finished", "finished_at", where="finished_at IS NOT NULL"),
+)
+
+# What attempts came to since the installation began. Counted in several rows a kind, so that workers that finish
+# together do not wait for each other.
+work_tallies = Table(
+    "work_tallies",
+    metadata,
+    Column("kind", String(20), nullable=False),
+    Column("outcome", String(20), nullable=False),
+    Column("shard", Integer, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    Column("micros", BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("kind", "outcome", "shard"),
 )
 
 _WAITING = sa.text("state = 'new'")
@@ -44,7 +59,9 @@ deliveries = Table(
     instant_column("received_at", nullable=False),
     Column("state", String(14), nullable=False),
     text_column("note"),
+    instant_column("processed_at"),
     sa.UniqueConstraint("sender", "digest"),
+    some_rows("ix_deliveries_processed", "processed_at", where="processed_at IS NOT NULL"),
     Index("ix_deliveries_waiting", "sender", "id", sqlite_where=_WAITING, postgresql_where=_WAITING),
 )
 

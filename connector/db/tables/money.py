@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Date, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
-from connector.db.tables.schema import Id, instant_column, merchant_column, metadata, text_column
+from connector.db.tables.schema import Id, instant_column, merchant_column, metadata, some_rows, text_column
 
 
 def _payment() -> Column[str]:
@@ -14,6 +14,7 @@ def _payment() -> Column[str]:
 
 # `booked`: what the ledger holds for this payment now (received less returned and refunded).
 # `form_key`: the form the customer sent, so that sending it twice finds the same payment.
+# `correlation`: the request in which the customer pressed Pay; log lines of all that follows carry it.
 payments = Table(
     "payments",
     metadata,
@@ -33,6 +34,7 @@ payments = Table(
     Column("booked", BigInteger, nullable=False, server_default="0"),
     Column("form_key", String(64), nullable=False),
     Column("link_id", Id),
+    Column("correlation", String(32), nullable=False, server_default=""),
     Column("receipt_hash", LargeBinary, nullable=False, unique=True),
     Column("sealed_receipt", LargeBinary, nullable=False),
     instant_column("created_at", nullable=False),
@@ -150,4 +152,6 @@ postings = Table(
     instant_column("changed_at", nullable=False),
     sa.UniqueConstraint("connection_id", "payment_id", "part", "generation"),
     Index(None, "payment_id"),
+    some_rows("ix_postings_posted", "posted_at", where="posted_at IS NOT NULL"),
+    some_rows("ix_postings_open", "state", where="state IN ('queued', 'sending', 'reversing', 'needs_review')"),
 )

@@ -60,6 +60,7 @@ sessions = Table(
     instant_column("created_at", nullable=False),
     instant_column("expires_at", nullable=False),
     instant_column("revoked_at"),
+    Index("ix_sessions_expires_at", "expires_at"),
 )
 
 # Purpose: 'sign_in' (customer portal) or 'invoice' (the second proof a template link asks for).
@@ -78,6 +79,7 @@ codes = Table(
     instant_column("created_at", nullable=False),
     instant_column("expires_at", nullable=False),
     instant_column("used_at"),
+    Index("ix_codes_expires_at", "expires_at"),
 )
 
 mails = Table(
@@ -92,6 +94,7 @@ mails = Table(
     text_column("problem"),
     instant_column("created_at", nullable=False),
     instant_column("sent_at"),
+    Index("ix_mails_created_at", "created_at"),
 )
 
 audit_log = Table(

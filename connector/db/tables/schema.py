@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, Text
+from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Text
 from sqlalchemy.engine import Dialect
 
 metadata = sa.MetaData(
@@ -65,6 +65,11 @@ def merchant_column() -> Column[int]:
 def text_column(name: str, default: str = "") -> Column[str]:
     """Text that is empty rather than absent."""
     return Column(name, Text, nullable=False, server_default=default)
+
+
+def some_rows(name: str, *columns: str, where: str) -> Index:
+    """An index of the few rows somebody looks for among many."""
+    return Index(name, *columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def instant_column(name: str, nullable: bool = True) -> Column[datetime]:
