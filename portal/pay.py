@@ -65,7 +65,7 @@ def start_one(knock: Knock, reference: str) -> AnyResponse:
         seen = invoice.read(door, reference)
         chosen = portal_invoices.chosen(door.visit.reader, door.portal.scope, [seen.document.id])
     amount = request.form.get("amount", "")
-    error, status = "", 400
+    error, status = "", 400 if chosen else 409
     message = "" if chosen else "There is nothing left to pay on this invoice."
     if chosen:
         amount = amount if door.portal.allow_partial else _plain(chosen[0])

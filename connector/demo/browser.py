@@ -84,9 +84,7 @@ class Browser:
             url, method, data = urljoin(url, answer.headers["Location"]), "GET", None
         if answer.status_code != expect:
             raise PageFault(f"{method} {url} answered {answer.status_code}: {_words(answer.text)}")
-        reader = _Reader(answer.url)
-        reader.feed(answer.text)
-        return Page(answer.url, answer.status_code, answer.text, reader.forms, reader.links, reader.data)
+        return page_of(answer)
 
     def _session(self, url: str) -> requests.Session:
         host = urlsplit(url).netloc
@@ -94,6 +92,13 @@ class Browser:
             self._jars[host] = requests.Session()
             self._jars[host].trust_env = False
         return self._jars[host]
+
+
+def page_of(answer: requests.Response) -> Page:
+    """An answer as the page it is."""
+    reader = _Reader(answer.url)
+    reader.feed(answer.text)
+    return Page(answer.url, answer.status_code, answer.text, reader.forms, reader.links, reader.data)
 
 
 class _Reader(HTMLParser):
