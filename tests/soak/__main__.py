@@ -34,9 +34,9 @@ from tests.soak.staff import Staff
 from tests.soak.trouble import Faults, Kills
 
 _DRAIN_SECONDS = 180.0
-_CUSTOMERS_AT_ONCE = 6
+_CUSTOMERS_AT_ONCE = 12
 # Visits begun a minute; not all end in a payment.
-_VISITS = 110
+_VISITS = 160
 _KILLS = 5.0
 _FAULTS = 26.0
 _CHANGES_BY_HAND = 8.0
