@@ -17,6 +17,7 @@ from connector.commands.audit_books import audit_books
 from connector.commands.database import backup, restore, restored
 from connector.commands.doctor import doctor
 from connector.commands.work import work as work_commands
+from connector.commands.schedules import schedules
 from connector.config import BadSetting, Settings, read_settings
 
 
@@ -140,6 +141,7 @@ def demo(port: int, directory: Path, check: bool, as_json: bool, keep: Path | No
 
 
 main.add_command(audit_books)
+main.add_command(schedules)
 main.add_command(work_commands)
 
 for command in (backup, restore, restored):

@@ -11,6 +11,7 @@ from connector.domain.links import install_url
 from connector.errors import Conflict, ConnectorError, Invalid, Unavailable
 from connector.journeys import connect, inject, sync
 from connector.reading import connections as reading
+from connector.reading import schedules
 from connector.web.context import wiring
 
 blueprint = staff_blueprint("connection")
@@ -36,6 +37,7 @@ def page(connection_id: int) -> ResponseReturnValue:
         guide=guide,
         importing=one.state == "active" and one.first_import_done_at is None,
         accounts={account.remote_id: account for account in reading.accounts(wiring(), merchant_id(), one.id)},
+        scheduled=schedules.of_connection(wiring(), merchant_id(), one.id),
     )
 
 

@@ -26,6 +26,7 @@ _TABS = (
     ("invoices", "Invoices", "/invoices"),
     ("customers", "Customers", "/customers"),
     ("payments", "Payments", "/payments"),
+    ("differences", "Differences", "/differences"),
     ("connections", "Connections", "/connections"),
     ("settings", "Settings", "/settings/brand"),
 )

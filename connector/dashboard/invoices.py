@@ -15,7 +15,7 @@ from connector.dashboard import words
 from connector.dashboard.frame import merchant_id, show, staff_blueprint, this_frame, today
 from connector.dashboard.typed import address, chosen, safe_cell, search, whole
 from connector.domain.money import minor_to_text
-from connector.reading import connections, invoices, ledger
+from connector.reading import connections, differences, invoices, ledger
 from connector.web.context import wiring
 
 blueprint = staff_blueprint("invoices")
@@ -63,12 +63,14 @@ def export() -> ResponseReturnValue:
 
 @blueprint.get("/books.json")
 def books() -> ResponseReturnValue:
-    """What the double-entry ledger sums to: zero in every currency, or something is wrong."""
+    """What the double-entry ledger sums to (zero in every currency, or something is wrong), and what waits for a person
+    because the accounting systems' books differ."""
     sums = ledger.sums(wiring(), merchant_id())
     off = [minor_to_text(minor, currency) for currency, minor in sums.items() if minor]
     return jsonify(
         ledger_sum=off[0] if off else "0",
         currencies={currency: minor_to_text(minor, currency) for currency, minor in sums.items()},
+        open_differences=differences.count(wiring(), merchant_id()),
     )
 
 

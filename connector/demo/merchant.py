@@ -106,7 +106,8 @@ class Merchant:
             self._browser.submit(page, form.action)
 
     def books(self, upstreams: Sequence[Upstream]) -> dict[str, Any]:
-        """The ledger's sum as the product states it, and how many open invoices differ from the upstreams' books.
+        """The ledger's sum as the product states it, and how many open invoices differ from the upstreams' books, those
+        the product itself has found included.
 
         What was paid a moment ago is read back by the product within seconds, so a difference must last to count.
         """
@@ -128,7 +129,8 @@ class Merchant:
             for row in upstream.open_invoices(self._where, self._browser)
         }
         differences = set(ours.items()) ^ set(theirs.items())
-        return {"ledger_sum": stated["ledger_sum"], "open_differences": len(differences)}
+        known = int(stated["open_differences"])
+        return {"ledger_sum": stated["ledger_sum"], "open_differences": len(differences) + known}
 
     def _export(self, path: str) -> list[dict[str, str]]:
         page = self._browser.get(self.url(path))

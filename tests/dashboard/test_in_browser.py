@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +12,13 @@ from flask import Flask
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from connector.db.connections import Reading
+from connector.db.differences import Found
 from connector.domain.postings import PostingState
 from connector.domain.records import InvoiceState, Kind, PaymentState
+from connector.domain.tasks import What
+from connector.jobs import schedule
 from integrations.simulator.server import serve_at
-from tests.dashboard.firm import CONFIGURED, PASSWORD, Firm, open_product, sign_up
+from tests.dashboard.firm import CONFIGURED, NOW, PASSWORD, Firm, open_product, sign_up
 
 pytestmark = pytest.mark.browser
 LONG = "Gesellschaft für außerordentlich lange Firmennamen und Donaudampfschifffahrt mbH & Co. KGaA"
@@ -79,7 +82,19 @@ def furnish(firm: Firm) -> dict[str, str]:
     payment = firm.payment(books, {invoice: 100_000, refused: 23_450})
     firm.posting(books, payment, PostingState.NEEDS_REVIEW, "The books are closed up to 31 December 2025.")
     firm.payment(books, {draft: 5}, state=PaymentState.FAILED)
+    with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+        cause = f"Somebody took the line with the link off the invoice in {LONG}."
+        taken = Found(What.LINK, "i2", "A-VERY-LONG-NUMBER-0000000000002", "The link stands on it", "No link", cause)
+        uow.differences.open(books, taken)
+        uow.differences.mended(xero, replace(taken, what=What.INVOICE, subject="x1"), "It was read again.")
+        left = replace(taken, subject="i3", name="2026-i3")
+        uow.differences.open(books, left)
+        row = uow.differences.of(books, What.LINK, "i3")
+        assert row is not None
+        uow.differences.close(row.id, "ignored", "Left as it is.")
+    schedule.record(firm.product.wiring.database, NOW, firm.product.wiring.systems)
     return {
+        "differences": "/differences",
         "home": "/",
         "brand": "/settings/brand",
         "payments-settings": "/settings/payments",
