@@ -82,7 +82,7 @@ class WeakBooks:
         began = at["began"] or answer["clock"]
         rows = answer["rows"]
         done = kind is Kind.CUSTOMER or len(rows) < size
-        overlap = getattr(self.manifest.capabilities, "delta_overlap", 0.0)
+        overlap = self.manifest.capabilities.delta_overlap
         following = {"since": began - overlap, "after": "", "began": 0.0}
         if not done:
             following = {"since": at["since"], "after": rows[-1]["id"][1:], "began": began}

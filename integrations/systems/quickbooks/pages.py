@@ -29,7 +29,7 @@ from integrations.systems.quickbooks.values import ENTITY, Unmappable, instant
 
 PAGE = MANIFEST.page_size
 # Both clocks and the order in which Intuit's servers learn of a change are only nearly right.
-OVERLAP = timedelta(seconds=120)
+OVERLAP = timedelta(seconds=MANIFEST.capabilities.delta_overlap)
 _LOOKS_BACK = timedelta(days=29)
 # Pages in flight save waiting, not work: mapping one at a time takes the memory of one.
 _mapping = Lock()

@@ -1,8 +1,9 @@
 """Reading Xero in pages: the first import, then what has changed since. Cursors are this module's own JSON.
 
 First import: page 1 tells how many there are, the others may be asked at once; rows stand in the order of their ids,
-so that an edit moves nothing. Delta: `If-Modified-Since` by seek (never page 2 of a list that moves), with five
-minutes' overlap, begun by Xero's own clock. Source: developer.xero.com/documentation/api/accounting (paging, headers).
+so that an edit moves nothing. Delta: `If-Modified-Since` by seek (never page 2 of a list that moves), with the
+manifest's overlap, begun by Xero's own clock.
+Source: developer.xero.com/documentation/api/accounting (paging, headers).
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ import requests
 from connector.contract import TryAgain
 from connector.domain.records import Kind, Page, Record, Unreadable, UpstreamRecurring
 from integrations.systems.xero.client import Client
+from integrations.systems.xero.manifest import MANIFEST
 from integrations.systems.xero.mapping_bulk import Decoded, decode_page
 from integrations.systems.xero.vocabulary import CUSTOMER_PAYMENT
 
-OVERLAP = timedelta(minutes=5)
+OVERLAP = timedelta(seconds=MANIFEST.capabilities.delta_overlap)
 _SECOND = timedelta(seconds=1)
 # Pages in flight save waiting, not work: mapping one at a time takes the memory of one.
 _mapping = Lock()

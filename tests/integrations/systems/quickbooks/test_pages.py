@@ -14,6 +14,7 @@ from requests import PreparedRequest
 
 from connector.contract import Refused, TryAgain
 from connector.domain.records import InvoiceState, Kind, Page, UpstreamInvoice
+from integrations.systems.quickbooks.pages import OVERLAP
 from tests.integrations.systems.quickbooks.canned import BOOKS, access, fault, system
 from tests.integrations.systems.quickbooks.connected import Connected
 
@@ -148,7 +149,7 @@ def test_what_a_deletion_hides_is_found_by_the_first_changes(books: responses.Re
 def test_the_changes_start_before_the_import_did(books: responses.RequestsMock) -> None:
     _shelved(books, 1)
     cursor = json.loads(system().first_cursor(access(), Kind.INVOICE, None))
-    assert datetime.fromisoformat(cursor["since"]) == NOW - timedelta(seconds=120)
+    assert datetime.fromisoformat(cursor["since"]) == NOW - OVERLAP
 
 
 def _changes(since: datetime, **more: Any) -> str:
@@ -159,7 +160,7 @@ def test_nothing_new_is_one_request(books: responses.RequestsMock) -> None:
     shelf = _shelved(books, 10)
     ids, page = _read(_changes(NOW - timedelta(hours=1)))
     assert ids == [] and page.done and shelf.asked == ["CDC"]
-    assert json.loads(page.next) == json.loads(_changes(NOW - timedelta(seconds=120)))
+    assert json.loads(page.next) == json.loads(_changes(NOW - OVERLAP))
 
 
 def test_changes_and_deletions_come_without_what_is_before_the_history(books: responses.RequestsMock) -> None:
@@ -181,7 +182,7 @@ def test_a_cut_answer_is_followed_by_a_query(books: responses.RequestsMock) -> N
     ids, page = _read(_changes(NOW - timedelta(hours=1)))
     assert set(ids) == {"9999", *(str(number) for number in range(1, 2401))}
     assert shelf.asked[0] == "CDC" and "ORDERBY MetaData.LastUpdatedTime" in shelf.asked[1]
-    assert json.loads(page.next)["since"] == json.loads(_changes(NOW - timedelta(seconds=120)))["since"]
+    assert json.loads(page.next)["since"] == json.loads(_changes(NOW - OVERLAP))["since"]
 
 
 def test_more_than_a_page_with_one_time_has_an_end(books: responses.RequestsMock) -> None:
