@@ -1,7 +1,8 @@
 """`make bench`: every measurement, one JSON line each on standard output; words for people on standard error.
 
-PEERS=1 runs the vendors' taps and pretix along, installing them at their first use. Names of groups may be given:
-`python -m tests.bench import-quickbooks portal`.
+PEERS=1 runs the vendors' taps, pretix and dj-stripe along, installing them at their first use. Names of groups may be
+given: `python -m tests.bench ingest jobs write-back recovery scale`.
+`storm` (10,000 webhooks in a minute) runs only when named.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import first_import, portal_page, reading
+from tests.bench import background, first_import, ingest, portal_page, reading, scale
 from tests.bench.figures import Figures
 from tests.bench.surroundings import HARNESS, CannotMeasure, folder, say
+
+_ONLY_WHEN_NAMED = {"storm"}
 
 
 def main() -> int:
@@ -23,6 +26,9 @@ def main() -> int:
     asked.add_argument("--runs", type=int, default=3)
     asked.add_argument("--largest", type=int, default=200_000, help="invoices of the largest import (1000000: an hour)")
     asked.add_argument("--no-postgres", action="store_true")
+    asked.add_argument("--merchants", type=int, default=1_000, help="of the group scale")
+    asked.add_argument("--each", type=int, default=1_000, help="invoices of each merchant of the group scale")
+    asked.add_argument("--seconds", type=int, default=8, help="of each run of ingest; three times as long: write-back")
     options = asked.parse_args()
     peers = os.environ.get("PEERS", "") not in ("", "0")
     postgres = not options.no_postgres
@@ -37,6 +43,14 @@ def main() -> int:
         "nothing-new": reading.nothing_new,
         "latency": lambda: iter([reading.hide_latency(runs=options.runs)]),
         "memory": lambda: reading.memory(largest=options.largest, runs=options.runs),
+        "ingest": lambda: ingest.measure_ingest(
+            runs=options.runs, postgres=postgres, peers=peers, seconds=options.seconds
+        ),
+        "storm": lambda: ingest.storm(postgres=postgres),
+        "jobs": lambda: background.measure_jobs(postgres=postgres),
+        "write-back": lambda: background.measure_write_back(postgres=postgres, seconds=3 * options.seconds),
+        "recovery": lambda: background.measure_recovery(postgres=postgres),
+        "scale": lambda: scale.measure_scale(merchants=options.merchants, each=options.each, postgres=postgres),
     }
     if unknown := set(options.groups) - set(groups):
         asked.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(groups)}")
@@ -45,10 +59,10 @@ def main() -> int:
         return 1
     say(f"Data, environments and databases are kept in {folder()}.")
     if not peers:
-        say("Taps and pretix do not run; PEERS=1 runs them.")
+        say("Taps, pretix and dj-stripe do not run; PEERS=1 runs them.")
     missed = 0
     for name, group in groups.items():
-        if options.groups and name not in options.groups:
+        if name not in (options.groups or set(groups) - _ONLY_WHEN_NAMED):
             continue
         say(f"== {name}")
         try:
