@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, cast
 
@@ -18,9 +18,11 @@ from connector.domain.work import Work
 from connector.jobs.handlers import TABLE
 from connector.jobs.runner import Handler
 from connector.mail import Mailer
-from connector.manifest import AdapterConfig, Manifest
+from connector.manifest import AdapterConfig, LimitInForce, Manifest
 from connector.wiring import Timing, Wiring
 from integrations import registry
+from integrations.allowances import limits_in_force
+from integrations.http import STRETCH
 from integrations.oauth import TokenKeeper
 from webhooks import dispatch as webhook_dispatch
 
@@ -47,7 +49,7 @@ def wire(
     vault = Vault(settings.encryption_keys)
     limiter = SqlLimiter(engine)
     token_store = SqlTokenStore(engine, vault)
-    wake = dispatch or _job_engine(settings)
+    wake, engine_rows = (dispatch, dict) if dispatch else _job_engine(settings)
 
     def token_supply(system: BillingSystem, connection: str) -> Callable[[str | None], str]:
         return TokenKeeper(token_store, system).supplier(connection)
@@ -77,6 +79,8 @@ def wire(
         token_supply=token_supply,
         clock=clock,
         timing=timing or Timing(),
+        limits={name: _limits(adapter.manifest, settings) for name, adapter in adapters.items()},
+        engine_rows=engine_rows,
         not_configured=(
             *(adapter.manifest for name, adapter in registry.SYSTEMS.items() if name not in adapters),
             *(adapter.manifest for name, adapter in registry.GATEWAYS.items() if name not in adapters),
@@ -126,10 +130,16 @@ def create_app(wiring: Wiring) -> Flask:
     return app
 
 
-def _job_engine(settings: Settings) -> Dispatch:
+def _job_engine(settings: Settings) -> tuple[Dispatch, Callable[[], Mapping[str, int]]]:
     from connector.jobs import engine
 
-    return engine.dispatcher(settings)
+    dispatcher = engine.dispatcher(settings)
+    return dispatcher, dispatcher.rows
+
+
+def _limits(manifest: Manifest, settings: Settings) -> Sequence[LimitInForce]:
+    in_force = limits_in_force(manifest, adapter_config(manifest, settings))
+    return [LimitInForce(limit, limit.period * STRETCH) for limit in in_force]
 
 
 def _configured(manifest: Manifest, settings: Settings) -> bool:

@@ -34,8 +34,19 @@ class RateLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitInForce:
+    """A rate limit as it is counted: `counted_over` is the period in seconds, stretched to stay below the vendor's."""
+
+    limit: RateLimit
+    counted_over: float
+
+
+@dataclass(frozen=True, slots=True)
 class WebhookScheme:
-    """How the sender's webhooks are answered. `answer_within` in seconds; bodies of answers are always empty."""
+    """How the sender's webhooks are answered. `answer_within` in seconds; bodies of answers are always empty.
+
+    `lasts`: after so many seconds each connection's subscription runs out and must be renewed; 0: never.
+    """
 
     signature_header: str
     answer_within: float
@@ -43,6 +54,7 @@ class WebhookScheme:
     rejected: int = 401
     overloaded: int = 503
     coalesce: bool = True
+    lasts: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: T
     import waitress
 
     from connector.jobs.engine import Engine, prepare_database
+    from connector.web import health
     from connector.web.logging import configure
 
     configure(settings.log_level)
@@ -75,6 +76,7 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: T
     try:
         if engine is not None:
             engine.start()
+            health.watch_worker(app, engine.trouble)
         _log.info("serving", host=host, port=port, embedded=embedded)
         server.run()
     finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from connector.config import Settings
@@ -15,7 +15,7 @@ from connector.db.unit_of_work import Database
 from connector.domain.payments import CHECKOUT_SECONDS
 from connector.errors import NotFound
 from connector.mail import Mailer
-from connector.manifest import Manifest
+from connector.manifest import LimitInForce, Manifest
 
 # Gives the token supplier of one connection: (system, connection) -> token(refused) -> access token.
 TokenSupply = Callable[[BillingSystem, str], Callable[[str | None], str]]
@@ -39,7 +39,8 @@ class Timing:
 @dataclass(frozen=True)
 class Wiring:
     """The product's parts. `token_supply` reads and rotates tokens under a lease; `clock` gives aware UTC datetimes;
-    `not_configured` are the adapters whose app credentials this installation lacks.
+    `not_configured` are the adapters whose app credentials this installation lacks. `limits` are the rate limits each
+    adapter obeys; `engine_rows` counts the job engine's own rows by their state.
     """
 
     settings: Settings
@@ -55,6 +56,8 @@ class Wiring:
     clock: Callable[[], datetime]
     not_configured: tuple[Manifest, ...] = ()
     timing: Timing = Timing()
+    limits: Mapping[str, Sequence[LimitInForce]] = field(default_factory=dict)
+    engine_rows: Callable[[], Mapping[str, int]] = dict
 
     def system(self, name: str) -> BillingSystem:
         """A billing system by name. Raises NotFound for one this installation does not know."""

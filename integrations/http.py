@@ -30,7 +30,7 @@ LARGEST_BODY = 50 * 1024 * 1024
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # Vendors count calls by their own clock and edges: we take 95 % of their figure, by stretching the period, since a
 # small figure such as 10 a second cannot be rounded down without losing more.
-_STRETCH = 100 / 95
+STRETCH = 100 / 95
 _POLL = 0.05
 _TRACE_HEADERS = ("intuit_tid", "xero-correlation-id", "x-request-id")
 # What is left of which limit (scope, period), and the word by which a 429 names it.
@@ -128,7 +128,7 @@ class Transport(HTTPAdapter):
                 continue
             for limit in self._limits:
                 if (limit.scope, limit.period) == (scope, period) and int(left) < limit.limit * _WORTH_TELLING:
-                    key, stretched = self._key(limit, call), period * _STRETCH
+                    key, stretched = self._key(limit, call), period * STRETCH
                     self._limiter.told(key, int(left), limit=limit.limit, period=stretched, burst=limit.burst)
 
     def _wait_for_turn(self, call: Call) -> None:
@@ -158,14 +158,14 @@ class Transport(HTTPAdapter):
             line.release()
 
     def _count(self, limit: RateLimit, key: str, background: bool) -> float:
-        period, kept = limit.period * _STRETCH, limit.kept_calls if background else 0
+        period, kept = limit.period * STRETCH, limit.kept_calls if background else 0
         if limit.burst:
             return self._limiter.reserve(key, limit=limit.limit, period=period, burst=limit.burst, kept=kept)
         return self._limiter.spend(key, limit=limit.limit, period=period, kept=kept)
 
     def _give_back(self, counted: Sequence[RateLimit], call: Call) -> None:
         for limit in counted:
-            period = limit.period * _STRETCH
+            period = limit.period * STRETCH
             self._limiter.give_back(self._key(limit, call), limit=limit.limit, period=period, burst=limit.burst)
 
     @contextmanager

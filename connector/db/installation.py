@@ -77,6 +77,11 @@ class Installation:
             return statement.first(self._connection, values)
         return self._connection.execute(statement, values).first()
 
+    @property
+    def connection(self) -> sa.Connection:
+        """For figures over everybody's rows."""
+        return self._connection
+
     def rows(self, statement: sa.Select[Any]) -> list[Any]:
         """All rows of what an operator asks."""
         return list(self._connection.execute(statement).all())

@@ -65,7 +65,7 @@ class SqlLimiter:
 
         `kept` of them are left to others: of the burst as large a share, and at every turn the first place.
         """
-        ahead, pace = _pace(limit, period, burst)
+        ahead, pace = pace_of(limit, period, burst)
         tolerance = pace * (ahead - 1)
         if kept:
             tolerance -= int(pace * max(_BEHIND, (ahead - 1) * kept / limit))
@@ -106,7 +106,7 @@ class SqlLimiter:
     def give_back(self, key: str, *, limit: int, period: float, burst: int) -> None:
         """A call that was counted is not made after all."""
         if burst:
-            rows, pace = t.limits, _pace(limit, period, burst)[1]
+            rows, pace = t.limits, pace_of(limit, period, burst)[1]
             change = sa.update(rows).where(rows.c.key == key).values(free_at=rows.c.free_at - pace)
         else:
             b = t.budgets
@@ -118,7 +118,7 @@ class SqlLimiter:
     def told(self, key: str, left: int, *, limit: int, period: float, burst: int) -> None:
         """The upstream says how many calls are left: others may have used some, or its figure is smaller than ours."""
         if burst:
-            ahead, pace = _pace(limit, period, burst)
+            ahead, pace = pace_of(limit, period, burst)
             if left < ahead:
                 # As if so many had gone at once that only `left` of the burst may still come early.
                 self._push(key, pace * (ahead - left))
@@ -188,7 +188,7 @@ class SqlLimiter:
         return {"now": clock_micros(connection)} if connection.dialect.name == "sqlite" else {}
 
 
-def _pace(limit: int, period: float, burst: int) -> tuple[int, int]:
+def pace_of(limit: int, period: float, burst: int) -> tuple[int, int]:
     """How many calls may come at once, and the microseconds between calls at an even pace."""
     ahead = max(1, min(burst, limit - 1))
     return ahead, int(period * _MICROS / max(1, limit - ahead))
@@ -196,3 +196,9 @@ def _pace(limit: int, period: float, burst: int) -> tuple[int, int]:
 
 def _width(period: float) -> int:
     return max(1, int(period * _MICROS / _PARTS))
+
+
+def parts_of(now: int, period: float) -> tuple[int, int]:
+    """The first and the last part of a budget's window at `now` (microseconds)."""
+    last = now // _width(period)
+    return last - _PARTS, last

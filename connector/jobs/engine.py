@@ -24,6 +24,7 @@ from dbos import DBOS, DBOSClient, Serializer, _enqueue_options, _sys_db
 from connector.config import Settings
 from connector.db.clock import clock_of
 from connector.db.engine import database_url, make_polling_engine
+from connector.db.executors import Executors
 from connector.db.migrations import upgrade
 from connector.db.work import WorkItem
 from connector.domain.work import WAITED_FOR, Work
@@ -147,6 +148,22 @@ class Dispatcher:
             self.client.delete_workflows(ids)
             forgotten += len(ids)
 
+    def rows(self) -> dict[str, int]:
+        """How many of its rows are under way in which state, and (`all`) about how many there are altogether."""
+        with self.engine.connect() as connection:
+            on_postgresql = connection.dialect.name == "postgresql"
+            table = "dbos.workflow_status" if on_postgresql else "workflow_status"
+            under_way = ", ".join(f"'{status}'" for status in _UNDER_WAY)
+            counted = sa.text(f"SELECT status, count(*) FROM {table} WHERE status IN ({under_way}) GROUP BY status")  # noqa: S608
+            # Those that ended may be millions: PostgreSQL's own estimate costs nothing.
+            everything = sa.text(
+                f"SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = '{table}'::regclass"  # noqa: S608
+                if on_postgresql
+                else f"SELECT count(*) FROM {table}"  # noqa: S608
+            )
+            rows = {str(status).lower(): int(number) for status, number in connection.execute(counted)}
+            return rows | {"all": max(int(connection.execute(everything).scalar_one()), sum(rows.values()))}
+
     def close(self) -> None:
         """Give its connections back."""
         self.client.destroy()
@@ -236,6 +253,15 @@ class Engine:
         Engine.running = None
         self._rows.close()
         _log.info("worker stopped", executor=self.executor)
+
+    def trouble(self) -> str:
+        """Why no work is done here, in one word for a machine; '' while this worker takes work and is heard of."""
+        if Engine.running is not self:
+            return "not_running"
+        if not self.housekeeper.running:
+            return "housekeeping_ended"
+        silent = Executors(self._wiring.database.engine).silent_for(self._pace.dead_after)
+        return "silent" if self.executor in silent else ""
 
     def attempt(self, identity: str, number: int, merchant_id: int | None) -> None:
         """Run one attempt in the calling thread, counted so that `stop` can wait for it."""

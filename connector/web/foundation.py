@@ -9,7 +9,7 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from connector.web import assets, health, present
+from connector.web import assets, health, metrics, present
 from connector.web.context import attach
 from connector.web.errors import answer_errors
 from connector.web.logging import log_requests
@@ -60,6 +60,7 @@ def install(app: Flask, wiring: Wiring) -> None:
     answer_errors(app)
     app.register_blueprint(_web())
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(metrics.blueprint)
     app.jinja_env.globals.update(
         asset=assets.asset,
         invoice_words=present.invoice_words,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-import structlog
-from flask import Blueprint, Response, jsonify
+from collections.abc import Callable
+from typing import cast
 
+import structlog
+from flask import Blueprint, Flask, Response, current_app, jsonify
+
+from connector.db import readiness
 from connector.web.context import wiring
 
 blueprint = Blueprint("health", __name__)
-_PROBE = sa.text("SELECT 1")
+_WORKER = "duebridge-worker"
 _log = structlog.get_logger()
+
+
+def watch_worker(app: Flask, trouble: Callable[[], str]) -> None:
+    """This process is a worker, too: it is ready only while `trouble` names none."""
+    app.extensions[_WORKER] = trouble
 
 
 @blueprint.get("/healthz")
@@ -21,11 +29,11 @@ def alive() -> Response:
 
 @blueprint.get("/readyz")
 def ready() -> tuple[Response, int]:
-    """The process can serve: its database answers. 503 otherwise, without saying why to the outside."""
-    try:
-        with wiring().database.engine.connect().execution_options(read_only=True) as connection:
-            connection.execute(_PROBE)
-    except sa.exc.SQLAlchemyError as fault:
-        _log.error("not_ready", fault=type(fault).__name__)
-        return jsonify(ok=False, database=False), 503
-    return jsonify(ok=True, database=True), 200
+    """The process can do its work; 503 otherwise. Each check is 'ok' or one word why not, without secrets."""
+    checks = readiness.checks(wiring().database)
+    if _WORKER in current_app.extensions and checks["database"] == "ok":
+        checks["worker"] = cast(Callable[[], str], current_app.extensions[_WORKER])() or "ok"
+    good = all(word == "ok" for word in checks.values())
+    if not good:
+        _log.error("not_ready", **checks)
+    return jsonify(ok=good, checks=checks), 200 if good else 503

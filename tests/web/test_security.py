@@ -77,7 +77,7 @@ def test_health_tells_the_truth(application: Make) -> None:
     app, shop = application()
     client = app.test_client()
     assert client.get("/healthz").json == {"ok": True}
-    assert client.get("/readyz").json == {"ok": True, "database": True}
+    assert client.get("/readyz").json == {"ok": True, "checks": {"database": "ok", "schema": "ok", "keys": "ok"}}
     shop.wiring.database.engine.dispose()
     broken = shop.wiring.settings.database_url.removeprefix("sqlite:///")
     with open(broken, "wb") as file:
@@ -85,7 +85,8 @@ def test_health_tells_the_truth(application: Make) -> None:
     for leftover in ("-wal", "-shm"):
         with open(broken + leftover, "wb") as file:
             file.truncate()
-    assert client.get("/readyz").status_code == 503
+    answer = client.get("/readyz")
+    assert answer.status_code == 503 and answer.json == {"ok": False, "checks": {"database": "unreachable"}}
     assert client.get("/healthz").status_code == 200
 
 
