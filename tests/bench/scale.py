@@ -1,4 +1,4 @@
-"""Many merchants at once: 1,000 of 1,000 invoices each, all of them read again at the same time by two workers.
+"""Many merchants at once: 1,000 of 1,000 invoices each, all of them read from the start at once by two workers.
 
 What is told: how long the oldest piece of due work has waited, how long all readings took, what a worker's memory does
 from the first quarter of the work to the last, and how large the database is for each invoice.
@@ -6,10 +6,11 @@ from the first quarter of the work to the last, and how large the database is fo
 
 from __future__ import annotations
 
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -155,6 +156,8 @@ def _invoice(place: int) -> UpstreamInvoice:
 def _size(wiring: Wiring) -> int:
     engine = wiring.database.engine
     if engine.dialect.name == "sqlite":
+        with closing(sqlite3.connect(str(engine.url.database))) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return Path(str(engine.url.database)).stat().st_size
     with engine.connect() as connection:
         return int(connection.execute(sa.text("SELECT pg_database_size(current_database())")).scalar_one())
