@@ -16,7 +16,7 @@ BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: help venv demo test lint format bench soak model lock browser check-ruff check-types check-imports check-tests clean
+.PHONY: help venv demo test lint format bench faults soak model lock browser check-ruff check-types check-imports check-tests clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -27,6 +27,7 @@ help:
 	@echo "make lint              ruff, mypy and the import rules"
 	@echo "make format            let ruff put the code in order"
 	@echo "make bench             measure speed, one JSON line each"
+	@echo "make faults [FULL=1]   kill -9 a worker before and after every step of every walk, on both databases"
 	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
 	@echo "make model [EXAMPLES=200]  random walks against a simple model; MODEL_SEED replays one"
 	@echo "make lock              write the requirements files anew (needs uv)"
@@ -104,6 +105,10 @@ format: $(DEVELOPMENT)
 bench: $(DEVELOPMENT)
 	@echo "Measuring speed; the box should have nothing else to do" >&2
 	@$(BIN)/python -m tests.bench || { echo "A measurement failed or missed its mark: see above." >&2; exit 1; }
+
+faults: $(DEVELOPMENT)
+	@FULL=$(FULL) $(BIN)/python -m pytest tests/faults -q -n 2 --dist loadgroup || { \
+	  echo "The books did not survive a crash: the test above names the walk; FAULTS_SEED=n repeats an order." >&2; exit 1; }
 
 soak: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.soak $(MINUTES) $(SOAK_ARGS)

@@ -34,10 +34,12 @@ _listener: Listener | None = None
 _journey: ContextVar[str] = ContextVar("journey", default="")
 
 
-def listen(listener: Listener | None) -> None:
-    """Tell a listener of every checkpoint this process passes, in the thread that passes it; None: nobody."""
+def listen(listener: Listener | None) -> Listener | None:
+    """Tell a listener of every checkpoint this process passes, in the thread that passes it; None: nobody. Returns who
+    listened before."""
     global _listener
-    _listener = listener
+    before, _listener = _listener, listener
+    return before
 
 
 def announce(moment: str, step: str) -> None:

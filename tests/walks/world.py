@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from connector.app import HANDLERS, create_app, wire
-from connector.config import Settings, read_settings
+from connector.config import read_settings
 from connector.db import tables as t
 from connector.db.rows import InvoiceRow, PaymentRow, PostingRow
 from connector.demo.browser import Browser
@@ -49,6 +49,8 @@ class World:
     upstream_url: str
     merchant_id: int = 0
     ahead: timedelta = field(default_factory=timedelta)
+    # What is chosen on consent pages besides yes.
+    chosen: Mapping[str, str] = field(default_factory=dict)
 
     def now(self) -> datetime:
         """The product's clock: the real one, moved ahead."""
@@ -73,9 +75,10 @@ class World:
                 self.ahead += timedelta(seconds=0.5)
         self.work()
 
-    def books(self, system: str) -> dict[str, list[dict[str, Any]]]:
-        """Invoices and payments as they stand upstream."""
-        return requests.get(f"{self.upstream_url}/{system}/_control/books.json", timeout=10).json()  # type: ignore[no-any-return]
+    def books(self, system: str, **asked: str) -> dict[str, list[dict[str, Any]]]:
+        """Invoices and payments as they stand upstream; `realm` names a company of QuickBooks, the first else."""
+        address = f"{self.upstream_url}/{system}/_control/books.json"
+        return requests.get(address, params=asked, timeout=10).json()  # type: ignore[no-any-return]
 
     def fault(self, system: str, kind: str, operation: str, times: int = 1, **options: Any) -> None:
         """Let something go wrong upstream."""
@@ -83,7 +86,7 @@ class World:
         answer = requests.post(f"{self.upstream_url}/{system}/_control/faults", json=body, timeout=10)
         assert answer.ok, answer.text
 
-    def connect(self, system: str, *, confirm: bool = True) -> int:
+    def connect(self, system: str, *, confirm: bool = True, place_links: bool = True) -> int:
         """Consent in the upstream's own pages, look at the dry run, confirm; the connection's id."""
         connection_id = self._consent(system, None)
         connect.survey(self.wiring, self.merchant_id, connection_id)
@@ -96,7 +99,7 @@ class World:
                 connection_id,
                 history_start=None,
                 deposit_account=account,
-                place_links=True,
+                place_links=place_links,
                 user_id=1,
             )
         return connection_id
@@ -114,7 +117,9 @@ class World:
         )
         form = Browser().get(url).forms[0]
         word = {"quickbooks": "connect", "xero": "allow"}[system]
-        answer = requests.post(form.action, data={**form.fields, "decision": word}, allow_redirects=False, timeout=10)
+        answer = requests.post(
+            form.action, data={**form.fields, **self.chosen, "decision": word}, allow_redirects=False, timeout=10
+        )
         assert answer.status_code in (302, 303), answer.text
         return connect.finish(
             self.wiring,
@@ -229,7 +234,7 @@ def world(
 
         def build_product(url: str) -> Flask:
             wiring = wire(
-                _settings(database_url, url, outside.url, environment or {}),
+                read_settings(environment_of(database_url, url, outside.url, environment or {})),
                 clock=lambda: holder[0].now() if holder else datetime.now(UTC),
                 dispatch=lambda connection, item, delay: None,
             )
@@ -246,20 +251,7 @@ def world(
                     "secret": CREDENTIALS[f"DUEBRIDGE_{name.upper()}_WEBHOOK_SECRET"],
                 }
                 assert requests.post(f"{outside.url}/{name}/_control/webhooks", json=body, timeout=10).ok
-            sign_up.run(
-                here.wiring,
-                company="Northwind",
-                name="Alex",
-                email="alex@northwind.example",
-                password="a long password",
-            )
-            with here.wiring.database.lookup() as everybody:
-                found = everybody.staff("alex@northwind.example")
-            assert found is not None
-            here.merchant_id = found[1]
-            settings.payment_rules(
-                here.wiring, here.merchant_id, gateway="sandbox", allow_partial=True, user_id=found[0]
-            )
+            here.merchant_id = sign_up_merchant(here.wiring)
             try:
                 yield here
             finally:
@@ -267,9 +259,8 @@ def world(
                 here.wiring.database.engine.dispose()
 
 
-def _sign_up(wiring: Wiring) -> int:
+def sign_up_merchant(wiring: Wiring, email: str = "alex@northwind.example") -> int:
     """A merchant paid through the sandbox; its id."""
-    email = "alex@northwind.example"
     sign_up.run(wiring, company="Northwind", name="Alex", email=email, password="a long password")
     with wiring.database.lookup() as everybody:
         found = everybody.staff(email)
@@ -279,24 +270,23 @@ def _sign_up(wiring: Wiring) -> int:
     return merchant_id
 
 
-def _settings(database_url: str, public_url: str, upstream: str, more: Mapping[str, str]) -> Settings:
-    return read_settings(
-        {
-            **CREDENTIALS,
-            "DUEBRIDGE_DATABASE_URL": database_url,
-            "DUEBRIDGE_PUBLIC_URL": public_url,
-            "DUEBRIDGE_QUICKBOOKS_AUTHORIZE_URL": f"{upstream}/quickbooks/connect/oauth2",
-            "DUEBRIDGE_QUICKBOOKS_TOKEN_URL": f"{upstream}/quickbooks/oauth2/v1/tokens/bearer",
-            "DUEBRIDGE_QUICKBOOKS_REVOKE_URL": f"{upstream}/quickbooks/v2/oauth2/tokens/revoke",
-            "DUEBRIDGE_QUICKBOOKS_API_URL": f"{upstream}/quickbooks",
-            "DUEBRIDGE_XERO_AUTHORIZE_URL": f"{upstream}/xero/identity/connect/authorize",
-            "DUEBRIDGE_XERO_TOKEN_URL": f"{upstream}/xero/connect/token",
-            "DUEBRIDGE_XERO_REVOKE_URL": f"{upstream}/xero/connect/revocation",
-            "DUEBRIDGE_XERO_CONNECTIONS_URL": f"{upstream}/xero/connections",
-            "DUEBRIDGE_XERO_API_URL": f"{upstream}/xero/api.xro/2.0",
-            "DUEBRIDGE_SANDBOX_API_URL": f"{upstream}/sandbox",
-            "DUEBRIDGE_QUICKBOOKS_RATE": "100000/60",
-            "DUEBRIDGE_XERO_RATE": "100000/60",
-            **more,
-        }
-    )
+def environment_of(database_url: str, public_url: str, upstream: str, more: Mapping[str, str]) -> dict[str, str]:
+    """The product's environment, with simulators at `upstream`."""
+    return {
+        **CREDENTIALS,
+        "DUEBRIDGE_DATABASE_URL": database_url,
+        "DUEBRIDGE_PUBLIC_URL": public_url,
+        "DUEBRIDGE_QUICKBOOKS_AUTHORIZE_URL": f"{upstream}/quickbooks/connect/oauth2",
+        "DUEBRIDGE_QUICKBOOKS_TOKEN_URL": f"{upstream}/quickbooks/oauth2/v1/tokens/bearer",
+        "DUEBRIDGE_QUICKBOOKS_REVOKE_URL": f"{upstream}/quickbooks/v2/oauth2/tokens/revoke",
+        "DUEBRIDGE_QUICKBOOKS_API_URL": f"{upstream}/quickbooks",
+        "DUEBRIDGE_XERO_AUTHORIZE_URL": f"{upstream}/xero/identity/connect/authorize",
+        "DUEBRIDGE_XERO_TOKEN_URL": f"{upstream}/xero/connect/token",
+        "DUEBRIDGE_XERO_REVOKE_URL": f"{upstream}/xero/connect/revocation",
+        "DUEBRIDGE_XERO_CONNECTIONS_URL": f"{upstream}/xero/connections",
+        "DUEBRIDGE_XERO_API_URL": f"{upstream}/xero/api.xro/2.0",
+        "DUEBRIDGE_SANDBOX_API_URL": f"{upstream}/sandbox",
+        "DUEBRIDGE_QUICKBOOKS_RATE": "100000/60",
+        "DUEBRIDGE_XERO_RATE": "100000/60",
+        **more,
+    }

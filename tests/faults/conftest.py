@@ -1,0 +1,101 @@
+"""One stage for each database, on which all tests of this folder play in their order."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kills import Killer
+from tests.faults.stage import SYSTEMS, Stage, stage
+from tests.faults.upstreams import SECOND_COMPANY
+from tests.walks.standing import Place
+from tests.weakbooks.wiring import connect_weak
+
+# One system for each way of treating a payment sent twice; QuickBooks and Xero are native_key.
+WEAK = ("weak_unique_field", "weak_natural", "weak_search", "weak_none")
+PARTS = "weak_search_parts"
+SMALL = "a small company with links"
+FULL = os.environ.get("FULL", "") not in ("", "0")
+SEED = int(os.environ.get("FAULTS_SEED", "20261122"))
+_NOTES = "tests/faults"
+
+
+@dataclass
+class Theatre:
+    """A stage, a place of its own for each system (the small ones number their invoices alike), and who kills."""
+
+    here: Stage
+    places: Mapping[str, Place]
+    killer: Killer
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(database, marks=pytest.mark.xdist_group(f"faults-{database}"))
+        for database in ("sqlite", "postgresql")
+    ],
+)
+def theatre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """Everything connected and read, on one of the databases."""
+    directory = tmp_path_factory.mktemp(f"faults-{request.param}")
+    if request.param == "sqlite":
+        yield from _theatre(f"sqlite:///{directory / 'duebridge.db'}", directory)
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = server.create_database()
+    yield from _theatre(url, directory)
+    server.drop_database(url)
+
+
+def _theatre(url: str, directory: Path) -> Iterator[Theatre]:
+    with stage(url, directory, passed=directory / "passed") as here:
+        yield raise_curtain(here, directory / "passed")
+    if log := os.environ.get("RECORD_CHECKPOINTS"):
+        with Path(log).open("a") as record:
+            record.writelines(line.split(" ", 1)[1] for line in (directory / "passed").open())
+
+
+def raise_curtain(here: Stage, passed: Path) -> Theatre:
+    """Connect and read everything. A company with links belongs to a merchant of its own: it is a small one."""
+    here.look_after()
+    connections = {system: here.connect(system, place_links=False) for system in SYSTEMS}
+    for name in (*WEAK, PARTS):
+        connections[name] = connect_weak(here.wiring, here.merchant_id, name)
+    small = here.of_another_merchant(realm=SECOND_COMPANY)
+    places = {name: Place(here, connections) for name in connections}
+    places[SMALL] = Place(small, {"quickbooks": small.connect("quickbooks")})
+    here.drain()
+    return Theatre(here, places, Killer(here, passed, seed=SEED))
+
+
+@pytest.fixture
+def deaths(record_property: Callable[[str, object], None]) -> Iterator[list[int]]:
+    """Put the number of processes that died here: it is told in the summary, with the seconds it took."""
+    counted: list[int] = []
+    began = time.monotonic()
+    yield counted
+    record_property(_NOTES, f"{sum(counted)} {time.monotonic() - began:.1f}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What `make faults` prints: the seed, and how many processes died on each database."""
+    lines = []
+    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+        for name, value in report.user_properties:
+            if name == _NOTES:
+                lines.append((report.nodeid, str(value)))
+    if not lines:
+        return
+    for database in ("sqlite", "postgresql"):
+        told = dict(line for line in lines if database in line[0])
+        killed = sum(int(value.split()[0]) for value in told.values())
+        seconds = sum(float(value.split()[1]) for value in told.values())
+        terminalreporter.write_line(
+            f"faults on {database}: seed {SEED}, {killed} processes killed in {len(told)} tests, {seconds:.0f} seconds"
+        )

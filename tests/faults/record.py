@@ -1,0 +1,67 @@
+"""Writes down which steps of the product the tests' walks pass: `python -m tests.faults.record [PYTEST ARGUMENTS]`.
+
+Runs the folders below, listening, and writes tests/faults/passed.txt anew; with arguments of one's own (the folders or
+tests to run) what they pass is added to it. What no walk passes any more is left out: the house test compares with the
+source.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from connector.checkpoints import Checkpoint, listen
+from tests.faults.places import name_of, places
+
+FOLDERS = ("walks", "journeys", "dashboard", "portal", "webhooks", "jobs", "mail", "faults")
+PASSED = Path(__file__).with_name("passed.txt")
+_FILE = "RECORD_CHECKPOINTS"
+_NAME = re.compile(r"^\S+ (?P<place>\S+#\d+) after (?P<step>\S+)$")
+
+
+class Recorder:
+    """Appends each step to a file when it is first taken in this process; several processes may share the file."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        self._known: set[str] = set()
+
+    def __call__(self, point: Checkpoint) -> None:
+        name = name_of(point)
+        if name not in self._known:
+            self._known.add(name)
+            os.write(self._file, f"{name}\n".encode())
+
+
+def pytest_configure() -> None:
+    """As a plugin of pytest, in each of its processes: listen."""
+    listen(Recorder(os.environ[_FILE]))
+
+
+def steps_in(lines: list[str]) -> set[str]:
+    """The steps that were taken to their end, as '<place>#<ordinal> <step>', of names of checkpoints."""
+    found = (_NAME.match(line) for line in lines)
+    return {f"{match['place']} {match['step']}" for match in found if match}
+
+
+def main(arguments: list[str]) -> int:
+    """Run, and write the list. The exit code of pytest."""
+    log = PASSED.with_suffix(".log")
+    log.unlink(missing_ok=True)
+    os.environ[_FILE] = str(log)
+    folders = [str(Path(__file__).parents[1] / folder) for folder in FOLDERS]
+    code = pytest.main(["-q", "-p", "tests.faults.record", *(arguments or folders)])
+    kept = set(PASSED.read_text().splitlines()) if arguments and PASSED.exists() else set()
+    known = {place.name for place in places()}
+    steps = kept | steps_in(log.read_text().splitlines())
+    PASSED.write_text("".join(f"{step}\n" for step in sorted(steps) if step.split()[0] in known))
+    log.unlink()
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

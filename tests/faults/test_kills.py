@@ -1,0 +1,174 @@
+"""A real worker dies by kill -9 before and after every step of every walk, and the books agree all the same.
+
+Tests of one database play on one stage, in the order they stand here.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from connector.demo.surroundings import CREDENTIALS
+from connector.domain.records import Kind
+from tests.faults import judge
+from tests.faults.conftest import FULL, PARTS, SMALL, WEAK, Theatre
+from tests.faults.connections import Disconnected, Imported
+from tests.faults.quiet_walks import Regenerated
+from tests.faults.repertoire import walks_of
+from tests.faults.stage import SYSTEMS
+from tests.faults.walks import Paid, Refunded
+
+WALKS = {
+    "quickbooks": (
+        "payment",
+        "answer lost",
+        "never arrived",
+        "refund",
+        "late return",
+        "voided meanwhile",
+        "left behind",
+        "reading",
+        "token renewed",
+        "night",
+        "mail",
+    ),
+    "xero": (
+        "payment",
+        "answer lost",
+        "never arrived",
+        "refund",
+        "late return",
+        "voided meanwhile",
+        "left behind",
+        "reading",
+        "token renewed",
+        "night",
+    ),
+    **{name: ("payment", "answer lost", "never arrived", "refund") for name in WEAK},
+}
+_STAMP = "2026-11-22T16:29:58.000Z"
+pytestmark = pytest.mark.timeout(3600 if FULL else 300)
+
+
+@pytest.mark.parametrize(("system", "walk"), [(system, walk) for system, walks in WALKS.items() for walk in walks])
+def test_a_worker_dies_at_every_step(theatre: Theatre, deaths: list[int], system: str, walk: str) -> None:
+    make = walks_of(theatre.places[system], system)[walk]
+    deaths.append(theatre.killer.at_each_step_of(make, whole=FULL, of="write_back"))
+    assert not theatre.killer.missed
+
+
+def test_a_worker_dies_at_every_step_of_a_link_made_anew(theatre: Theatre, deaths: list[int]) -> None:
+    deaths.append(theatre.killer.at_each_step_of(partial(Regenerated, theatre.places[SMALL], "quickbooks"), whole=FULL))
+    assert not theatre.killer.missed and deaths[0] >= 6
+
+
+def test_a_worker_dies_at_what_comes_late(theatre: Theatre, deaths: list[int]) -> None:
+    deaths.append(theatre.killer.at_what_came_late())
+    assert not theatre.killer.missed
+
+
+def test_a_worker_dies_between_the_parts_of_one_payment(theatre: Theatre, deaths: list[int]) -> None:
+    three = walks_of(theatre.places[PARTS], PARTS)["three parts"]
+    deaths.append(theatre.killer.at_each_part(three, 3))
+    assert not theatre.killer.missed and deaths[0] > 8
+
+
+def test_the_second_part_is_refused_and_the_worker_dies_all_the_same(theatre: Theatre, deaths: list[int]) -> None:
+    refused = walks_of(theatre.places[PARTS], PARTS)["second part refused"]
+    targets = [name for name in theatre.killer.record(refused) if "_park" in name or "_posted" in name]
+    deaths.append(theatre.killer.kill_at(refused, targets))
+    assert not theatre.killer.missed and deaths[0] >= 4
+
+
+def test_a_worker_dies_at_every_step_of_a_first_import(theatre: Theatre, deaths: list[int]) -> None:
+    deaths.append(theatre.killer.along(partial(Imported, theatre.places["quickbooks"], "quickbooks")))
+    assert not theatre.killer.missed and deaths[0] >= 4
+
+
+def test_a_worker_dies_at_every_step_of_a_disconnect(theatre: Theatre, deaths: list[int]) -> None:
+    deaths.append(theatre.killer.along(partial(Disconnected, theatre.places["quickbooks"], "quickbooks")))
+    assert not theatre.killer.missed and deaths[0] >= 8
+
+
+def test_a_customers_page_dies_at_every_step_of_paying(theatre: Theatre, deaths: list[int], tmp_path: Path) -> None:
+    here, place = theatre.here, theatre.places["quickbooks"]
+
+    class ByDoor(Paid):
+        def strike(self) -> None:
+            (invoice,) = self.invoices
+            form, answer = f"door-{invoice.id}", tmp_path / f"{invoice.id}"
+            told = {
+                "scope": [here.merchant_id, invoice.connection_id, invoice.customer],
+                "choices": [[invoice.id, f"{invoice.balance / 100:.2f}"]],
+                "form": form,
+                "answer": str(answer),
+            }
+            theatre.killer.visit("pay", **told)
+            here.press(answer.read_text())
+            self.payment_id = place.of_form(form).id
+
+    deaths.append(theatre.killer.at_the_door(lambda: ByDoor(place, "quickbooks")))
+    assert deaths[0] >= 10
+
+
+def test_a_merchants_page_dies_at_every_step_of_asking_for_a_refund(theatre: Theatre, deaths: list[int]) -> None:
+    class ByDoor(Refunded):
+        def strike(self) -> None:
+            form = f"refund-{self.payment_id}"
+            theatre.killer.visit(
+                "refund", merchant=self.here.merchant_id, payment=self.payment_id, amount="1.00", form=form
+            )
+
+    deaths.append(theatre.killer.at_the_door(lambda: ByDoor(theatre.places["xero"], "xero")))
+    assert deaths[0] >= 2
+
+
+def test_a_merchants_page_dies_while_a_link_is_made_anew(theatre: Theatre, deaths: list[int]) -> None:
+    class ByDoor(Regenerated):
+        def strike(self) -> None:
+            told = {"merchant": self.here.merchant_id, "connection": self.connection, "target": self.target}
+            theatre.killer.visit("regenerate", **told)
+
+    deaths.append(theatre.killer.at_the_door(lambda: ByDoor(theatre.places[SMALL], "quickbooks")))
+    assert deaths[0] >= 2
+
+
+def test_the_webhook_door_dies_and_the_sender_sends_again(theatre: Theatre, deaths: list[int]) -> None:
+    here, place = theatre.here, theatre.places["quickbooks"]
+
+    class ByDoor(Paid):
+        def strike(self) -> None:
+            (invoice,) = self.invoices
+            changed = {"name": "Invoice", "id": invoice.remote_id, "operation": "Update", "lastUpdated": _STAMP}
+            part = {"realmId": "9341453000000101", "dataChangeEvent": {"entities": [changed]}}
+            body = json.dumps({"eventNotifications": [part]}).encode()
+            signed = hmac.new(CREDENTIALS["DUEBRIDGE_QUICKBOOKS_WEBHOOK_SECRET"].encode(), body, "sha256").digest()
+            headers = {"intuit-signature": base64.b64encode(signed).decode()}
+            theatre.killer.visit("receive", sender="quickbooks", headers=headers, body=base64.b64encode(body).decode())
+
+        def arrived(self) -> bool:
+            with here.wiring.database.view(here.merchant_id) as view:
+                return view.invoices.by_remote(self.connection, self.invoices[0].remote_id, Kind.INVOICE) is not None
+
+        def check(self) -> None:
+            here.drain()
+
+    deaths.append(theatre.killer.at_the_door(lambda: ByDoor(place, "quickbooks")))
+    assert deaths[0] >= 2
+
+
+def test_a_worker_dies_while_it_keeps_house(theatre: Theatre, deaths: list[int]) -> None:
+    deaths.append(theatre.killer.while_keeping_house())
+    assert not theatre.killer.missed and deaths[0] >= 4
+
+
+def test_in_the_end_nothing_is_lost_nothing_doubled(theatre: Theatre) -> None:
+    theatre.here.drain()
+    for system in (*SYSTEMS, *WEAK, PARTS):
+        judge.nothing_else_stands(theatre.here, system)
+    judge.ledger_sums_to_zero(theatre.here)
