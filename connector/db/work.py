@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -178,8 +178,11 @@ class WorkQueue:
         """Another attempt in `after` seconds; `spend`: it counts as a failure. Raises Fenced.
 
         `nothing_sent`: the upstream certainly has nothing of this attempt, so that the next need not wait for it.
+        Asked for again meanwhile, it comes at once: what this attempt met may be over.
         """
-        self._mine(item)
+        row = self._mine(item)
+        if row.asked != item.asked:
+            after = 0.0
         changes: dict[str, Any] = {"failures": item.failures + int(spend), "error": why}
         if nothing_sent:
             changes["sent_at"] = item.sent_at
@@ -197,6 +200,11 @@ class WorkQueue:
     def tally(self, kind: Work, outcome: str, seconds: float) -> None:
         """Count an attempt that came to an outcome; the last thing done in its transaction."""
         tallies.count(self._connection, kind.value, outcome, seconds)
+
+    def pending(self, kind: Work, partition: str) -> Sequence[WorkItem]:
+        """All pending work of a kind in a partition."""
+        of_kind = self._select().where(_w.kind == kind.value, _w.state == "pending", _w.partition == partition)
+        return [_item(row) for row in self._connection.execute(of_kind.order_by(_w.id))]
 
     def find(self, kind: Work, key: str) -> WorkRow | None:
         """How a piece of work stands."""

@@ -221,8 +221,10 @@ def _ask_for_links(uow: UnitOfWork, connection_id: int) -> None:
 
 
 def _wake_write_backs(uow: UnitOfWork, connection_id: int) -> None:
-    """Payments taken while the connection was broken are recorded now, not at their next hourly look."""
-    for payment_id in uow.postings.payments_waiting(connection_id):
+    """Payments taken while the connection was broken are recorded now, not at their next hourly look; so are those
+    that stand as they shall, but whose invoices could not be read back and are still kept from being paid."""
+    kept = {str(item.payload["payment"]) for item in uow.work.pending(Work.WRITE_BACK, str(connection_id))}
+    for payment_id in sorted(kept.union(uow.postings.payments_waiting(connection_id))):
         uow.work.add(
             Work.WRITE_BACK,
             f"{payment_id}:{connection_id}",

@@ -173,6 +173,19 @@ def test_a_retry_is_the_next_attempt_and_spends_only_what_it_is_told_to(queue: O
     assert [entry[1:] for entry in woken] == [(1, 0.0), (2, 90), (3, 4)]
 
 
+def test_a_retry_that_was_asked_for_meanwhile_does_not_wait(queue: Open, woken: Woken) -> None:
+    _add(queue)
+    item = _begin(queue)
+    _add(queue)
+    with queue() as work:
+        work.retry(item, 3600, why="The connection has ended.", spend=False)
+    assert _row(queue).next_at == NOW
+    with queue() as work:
+        work.retry(_begin_in(work, item.id, 2), 3600, why="Still ended.", spend=False)
+    assert _row(queue).next_at == NOW + timedelta(hours=1), "one request is one attempt"
+    assert [entry[1:] for entry in woken] == [(1, 0.0), (2, 0.0), (3, 3600)]
+
+
 def test_what_was_sent_stays_marked_until_it_is_certain_that_nothing_was(queue: Open) -> None:
     _add(queue)
     item = _begin(queue)

@@ -37,7 +37,7 @@ _DRAIN_SECONDS = 180.0
 _CUSTOMERS_AT_ONCE = 12
 # Visits begun a minute; not all end in a payment.
 _VISITS = 160
-_KILLS = 5.0
+_KILLS = 4.5
 _FAULTS = 26.0
 _CHANGES_BY_HAND = 8.0
 _REFUNDS = 7.0
@@ -85,17 +85,20 @@ def _run(
     faults = Faults(place.upstream_url, random.Random(chance.random()))
     kills = Kills(everything, random.Random(chance.random()))
     stop = threading.Event()
+    fallen: list[str] = []
     threads = [
-        _often(stop, _VISITS / _CUSTOMERS_AT_ONCE, _visits(place, customers, story, random.Random(chance.random())))
+        _often(
+            stop, fallen, _VISITS / _CUSTOMERS_AT_ONCE, _visits(place, customers, story, random.Random(chance.random()))
+        )
         for _ in range(_CUSTOMERS_AT_ONCE)
     ]
     threads += [
-        _often(stop, _FAULTS, faults.arm_one),
-        _often(stop, _KILLS, kills.kill_one),
-        _often(stop, _CHANGES_BY_HAND, staff.change_by_hand),
-        _often(stop, _REFUNDS, staff.refund_something),
-        _often(stop, _LOOKS_AT_CONNECTIONS, staff.connect_again),
-        _often(stop, _NEW_LINKS, lambda: staff.fresh_link(chance.choice(customers))),
+        _often(stop, fallen, _FAULTS, faults.arm_one),
+        _often(stop, fallen, _KILLS, kills.kill_one),
+        _often(stop, fallen, _CHANGES_BY_HAND, staff.change_by_hand),
+        _often(stop, fallen, _REFUNDS, staff.refund_something),
+        _often(stop, fallen, _LOOKS_AT_CONNECTIONS, staff.connect_again),
+        _often(stop, fallen, _NEW_LINKS, lambda: staff.fresh_link(chance.choice(customers))),
     ]
     began = time.monotonic()
     while (gone := time.monotonic() - began) < minutes * 60:
@@ -116,7 +119,7 @@ def _run(
     ours = read_ours(engine)
     theirs = read_theirs(place.upstream_url, place.directory / "upstreams", ours.connections.values())
     found = judge(ours, theirs, story.same_form)
-    found.broken += audited
+    found.broken += [*audited, *fallen]
     _tell(story, staff, faults, kills, found, left)
     if ended_by_themselves:
         _say(f"Ended without being killed: {ended_by_themselves}")
@@ -147,7 +150,7 @@ def _run(
     return not (broken or slow or ended_by_themselves), report
 
 
-def _often(stop: threading.Event, a_minute: float, act: Callable[[], object]) -> threading.Thread:
+def _often(stop: threading.Event, fallen: list[str], a_minute: float, act: Callable[[], object]) -> threading.Thread:
     """Do something so often a minute, in a thread of its own, whoever else is slow or dead."""
 
     def again() -> None:
@@ -159,6 +162,10 @@ def _often(stop: threading.Event, a_minute: float, act: Callable[[], object]) ->
             except (PageFault, requests.RequestException) as nobody:
                 # Somebody was killed just then; what was asked for is tried another time.
                 _say(f"Nobody answered: {str(nobody)[:120]}")
+            except Exception as fault:
+                # A driver that falls silently would make a soak that proves nothing.
+                fallen.append(f"the soak itself: {type(fault).__name__}: {fault}")
+                _say(fallen[-1])
 
     thread = threading.Thread(target=again, daemon=True)
     thread.start()

@@ -96,11 +96,11 @@ class Kills:
     def kill_one(self) -> None:
         """Somebody dies and is started again."""
         roll = self._chance.random()
-        if roll < 0.08:
+        if roll < 0.05:
             victims = self._everything.killable
         elif roll < 0.2:
             victims = list(self._everything.workers)
-        elif roll < 0.42:
+        elif roll < 0.3:
             victims = [self._everything.web]
         else:
             victims = [self._chance.choice(self._everything.workers)]

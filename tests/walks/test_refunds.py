@@ -10,6 +10,7 @@ from connector.db.rows import InvoiceRow
 from connector.domain.money import minor_to_text
 from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
+from connector.domain.work import Work
 from connector.errors import Conflict, Invalid
 from connector.journeys import refund
 from tests.walks.standing import Place, new_form
@@ -97,6 +98,36 @@ def test_many_small_refunds_add_up_to_the_cent(place: Place, system: str) -> Non
     refund_id = _ask(place, payment_id, left)
     _arrived(place, payment_id, refund_id, 0)
     assert place.ledger(payment_id) == {} and place.upstream(system, payment_id) == []
+
+
+@systems
+def test_what_could_not_be_read_back_when_access_ended_is_read_as_soon_as_it_is_there_again(
+    place: Place, system: str
+) -> None:
+    """Everything stands as it shall; only the look at the invoices afterwards, which frees them, was refused."""
+    payment_id, (invoice,) = _paid(place, system)
+    place.here.fault(system, "revoke_tokens", "invoice.read")
+    _ask(place, payment_id, invoice.balance)
+    connection_id = place.connections[system]
+    place.here.settle(lambda: _connection_state(place, connection_id) == "broken")
+    assert {row.state for row in place.newest(payment_id)} == {PostingState.REVERSED}
+    assert _write_back_state(place, payment_id, connection_id) == "pending"
+    place.here.reconnect(connection_id, system)
+    place.here.work()
+    assert _write_back_state(place, payment_id, connection_id) == "done", "not an hour later"
+    assert place.mirrored(invoice).balance == invoice.balance
+
+
+def _connection_state(place: Place, connection_id: int) -> str:
+    with place.here.wiring.database.view(place.here.merchant_id) as view:
+        return view.connections.get(connection_id).state
+
+
+def _write_back_state(place: Place, payment_id: str, connection_id: int) -> str:
+    with place.here.wiring.database.view(place.here.merchant_id) as view:
+        found = view.work.find(Work.WRITE_BACK, f"{payment_id}:{connection_id}")
+    assert found is not None
+    return found.state
 
 
 def test_the_same_form_twice_is_one_refund(place: Place) -> None:
