@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from connector.domain.records import (
     Event,
@@ -279,6 +279,14 @@ class BillingSystem(Protocol):
 
     def reverse_payment(self, access: Access, payment: RemotePayment) -> None:
         """Void or delete what we recorded, so that the invoices reopen. Repeatable: already reversed is success."""
+
+
+@runtime_checkable
+class RenewsWebhooks(Protocol):
+    """A billing system whose webhooks are subscribed to for each connection, and run out (manifest: `lasts`)."""
+
+    def renew_webhooks(self, access: Access, address: str) -> datetime:
+        """Subscribe, or renew what is subscribed to; until when it lasts (UTC). Repeatable: never a second one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from connector.dashboard.frame import act, merchant_id, session_hash, show, staf
 from connector.dashboard.typed import read_date, ticked
 from connector.domain.links import install_url
 from connector.errors import Conflict, ConnectorError, Invalid, Unavailable
-from connector.journeys import connect, inject, sync
+from connector.journeys import connect, drift, inject, sync
 from connector.reading import connections as reading
 from connector.reading import schedules
 from connector.web.context import wiring
@@ -110,6 +110,16 @@ def sync_now(connection_id: int) -> ResponseReturnValue:
         lambda: sync.ask(wiring(), merchant_id(), connection_id),
         done="Asked for everything that has changed. It shows here in a moment.",
         back=f"/connections/{connection_id}",
+    )
+
+
+@blueprint.post("/connections/<row:connection_id>/compare")
+def compare_now(connection_id: int) -> ResponseReturnValue:
+    """Do the night's comparison now."""
+    return act(
+        lambda: drift.ask(wiring(), merchant_id(), connection_id),
+        done="Our view is being compared with theirs. What differs shows under Differences.",
+        back=f"/connections/{connection_id}#clock",
     )
 
 

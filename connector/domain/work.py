@@ -19,6 +19,7 @@ class Work(StrEnum):
     DRIFT = "drift"
     FULL_SWEEP = "full_sweep"
     RENEW = "renew"
+    SUBSCRIBE = "subscribe"
 
 
 # What customers and merchants wait for: it has threads of its own, and takes what other work must leave of an

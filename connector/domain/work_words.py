@@ -97,6 +97,12 @@ _WORDS: Mapping[Work, WorkWords] = {
         "Retry, or wait for the next one.",
         "Nothing is lost: the next one by the clock reads everything.",
     ),
+    Work.SUBSCRIBE: WorkWords(
+        "Renewing webhooks",
+        "The accounting system may stop telling us of changes at once; they are still read by the clock.",
+        "See whether the connection is lost; if it is, reconnect it, else Retry.",
+        "Changes come later, with the next reading by the clock.",
+    ),
     Work.RENEW: WorkWords(
         "Renewing our access",
         "The access runs out one day unless it is used or renewed.",

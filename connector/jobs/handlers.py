@@ -13,6 +13,7 @@ from connector.journeys import (
     refund,
     release,
     renew_access,
+    renew_webhooks,
     send_mail,
     sync,
     write_back,
@@ -31,4 +32,5 @@ TABLE: dict[Work, Handler] = {
     Work.DRIFT: drift.run,
     Work.FULL_SWEEP: full_sweep.run,
     Work.RENEW: renew_access.run,
+    Work.SUBSCRIBE: renew_webhooks.run,
 }

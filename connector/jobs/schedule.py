@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from connector.contract import BillingSystem
+from connector.contract import BillingSystem, RenewsWebhooks
 from connector.db.schedules import DueTask
 from connector.db.unit_of_work import Database
 from connector.db.work import work_id
@@ -23,6 +23,7 @@ _KINDS = {
     Task.FULL_SWEEP: Work.FULL_SWEEP,
     Task.DRIFT: Work.DRIFT,
     Task.TOKEN: Work.RENEW,
+    Task.WEBHOOKS: Work.SUBSCRIBE,
 }
 _NIGHTLY = (Task.DRIFT, Task.FULL_SWEEP)
 # The release of an abandoned checkout is recorded with the checkout itself; this finds what slipped through.
@@ -31,6 +32,9 @@ _UNPAID = (PaymentState.INTENDED, PaymentState.CHECKOUT, PaymentState.REQUIRES_A
 # A gateway tells us when money has moved; where its webhook got lost, we ask.
 _ASK_GATEWAY_AFTER = timedelta(hours=1)
 _ASK_GATEWAY_EVERY = 30
+_AT_ONCE = 1000
+# The renewal itself says when the next one is due; one that does not get so far is begun again.
+_RENEWED_BY = timedelta(hours=1)
 
 
 def record(database: Database, now: datetime, systems: Mapping[str, BillingSystem] | None = None) -> int:
@@ -46,23 +50,33 @@ def _plan(database: Database, now: datetime, systems: Mapping[str, BillingSystem
     for merchant_id, connection_id, system in unplanned:
         with database.unit_of_work(merchant_id) as uow:
             for task in Task:
-                note = _no_webhooks_to_renew(systems.get(system)) if task is Task.WEBHOOKS else ""
-                uow.schedules.plan(connection_id, task, next_run(task, system, connection_id, now), note=note)
+                note, next_at = "", next_run(task, system, connection_id, now)
+                if task is Task.WEBHOOKS:
+                    note = _no_webhooks_to_renew(systems.get(system))
+                    next_at = None if note else now
+                uow.schedules.plan(connection_id, task, next_at, note=note)
 
 
 def _no_webhooks_to_renew(system: BillingSystem | None) -> str:
+    """Why a system's webhooks need no renewal, in words; empty when they do."""
     if system is None:
         return "Webhooks of this system are set up once for the whole installation and do not run out."
     title = system.manifest.title
+    if system.manifest.webhooks and system.manifest.webhooks.lasts and isinstance(system, RenewsWebhooks):
+        return ""
     if system.manifest.webhooks is None:
         return f"{title} sends no webhooks; it is read by the clock."
     return f"{title}'s webhooks are set up once, in the app's settings there, and do not run out."
 
 
 def _due(database: Database, now: datetime) -> int:
-    with database.lookup() as everybody:
-        due = everybody.due_tasks(now)
-    return sum(_record(database, task, now) for task in due)
+    recorded = 0
+    while True:
+        with database.lookup() as everybody:
+            due = everybody.due_tasks(now, _AT_ONCE)
+        recorded += sum(_record(database, task, now) for task in due)
+        if len(due) < _AT_ONCE:
+            return recorded
 
 
 def _record(database: Database, due: DueTask, now: datetime) -> bool:
@@ -70,7 +84,7 @@ def _record(database: Database, due: DueTask, now: datetime) -> bool:
     kind, key = _KINDS[due.task], str(due.connection_id)
     if due.task in _NIGHTLY:
         key = f"{due.connection_id}:{business_date(due.next_at).isoformat()}"
-    following = next_run(due.task, due.system, due.connection_id, now + timedelta(minutes=1))
+    following = next_run(due.task, due.system, due.connection_id, now + timedelta(minutes=1)) or now + _RENEWED_BY
     with database.unit_of_work(due.merchant_id) as uow:
         if not uow.schedules.take(due, following, work_id(kind, due.merchant_id, key)):
             return False

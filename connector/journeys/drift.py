@@ -18,8 +18,9 @@ from connector.db.rows import ConnectionRow, PostingRow
 from connector.db.work import WorkItem
 from connector.domain.links import install_url
 from connector.domain.records import Kind, UpstreamInvoice, UpstreamPayment
-from connector.domain.tasks import Task, What
+from connector.domain.tasks import Task, What, business_date
 from connector.domain.work import Work
+from connector.errors import Conflict
 from connector.journeys import drift_invoices, drift_payments, fresh, sync
 from connector.journeys.connect import mark_broken
 from connector.journeys.drift_invoices import Tally
@@ -66,6 +67,19 @@ class Comparison:
         return self.stands
 
 
+def ask(wiring: Wiring, merchant_id: int, connection_id: int) -> None:
+    """Compare now: what a person's button does. It is the same work as the night's, and shares its budget's figure.
+
+    Raises Conflict when the connection is not active.
+    """
+    with wiring.database.unit_of_work(merchant_id) as uow:
+        connection = uow.connections.get(connection_id)
+        if connection.state != "active":
+            raise Conflict("Only an active connection can be compared. Reconnect it first.")
+        key = f"{connection_id}:{business_date(uow.now).isoformat()}"
+        uow.work.add(Work.DRIFT, key, partition=str(connection_id), payload={"connection": connection_id})
+
+
 def run(wiring: Wiring, item: WorkItem) -> None:
     """Worker: compare for a turn. TryAgain while tonight's budget lasts and there is more."""
     connection_id = int(item.payload["connection"])
@@ -73,6 +87,7 @@ def run(wiring: Wiring, item: WorkItem) -> None:
         connection = view.connections.get(connection_id)
         stands = view.schedules.progress(Task.DRIFT, connection_id)
     if connection.state != "active" or connection.first_import_done_at is None:
+        _ended(wiring, connection, "Waits for the first import." if connection.state == "active" else "Not connected.")
         return
     comparison = Comparison(wiring, connection, _begun(wiring, item, stands))
     until = monotonic() + sync.TURN_SECONDS
@@ -86,17 +101,24 @@ def run(wiring: Wiring, item: WorkItem) -> None:
             _one_step(comparison)
     except Disconnected as ended:
         mark_broken(wiring, item.merchant_id, connection_id, ended.why)
+        _ended(wiring, connection, f"Our access has ended: {ended.why}")
         return
     _finish(comparison)
 
 
+def _ended(wiring: Wiring, connection: ConnectionRow, outcome: str) -> None:
+    with wiring.database.unit_of_work(connection.merchant_id) as uow:
+        uow.schedules.end(Task.DRIFT, connection.id, outcome)
+
+
 def _begun(wiring: Wiring, item: WorkItem, stands: dict[str, Any]) -> dict[str, Any]:
-    if stands.get("work") == item.id:
+    if stands.get("work") == item.id and not stands["ended"]:
         return stands
     if stands.get("paused"):
         return stands | {"work": item.id, "calls": 0, "paused": False}
     now = wiring.clock().isoformat()
-    return {"work": item.id, "began": now, "step": 0, "cursor": None, "calls": 0, "paused": False, "tally": {}}
+    begun = {"work": item.id, "began": now, "step": 0, "cursor": None, "calls": 0, "tally": {}}
+    return begun | {"paused": False, "ended": False}
 
 
 def _one_step(comparison: Comparison) -> None:
@@ -236,6 +258,7 @@ def _finish(comparison: Comparison) -> None:
     with comparison.wiring.database.unit_of_work(connection.merchant_id) as uow:
         for subject in uow.differences.unseen(connection.id, What.PAYMENT_EXTRA, comparison.began):
             uow.differences.gone(connection.id, What.PAYMENT_EXTRA, subject)
+        uow.schedules.keep(Task.DRIFT, connection.id, comparison.keep(ended=True))
         uow.schedules.end(Task.DRIFT, connection.id, _so_far(comparison))
 
 

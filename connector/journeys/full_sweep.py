@@ -40,6 +40,8 @@ def run(wiring: Wiring, item: WorkItem) -> None:
         more = _turn(wiring, connection, stands)
     except Disconnected as ended:
         mark_broken(wiring, item.merchant_id, connection_id, ended.why)
+        with wiring.database.unit_of_work(item.merchant_id) as uow:
+            uow.schedules.end(Task.FULL_SWEEP, connection_id, f"Our access has ended: {ended.why}")
         return
     if more:
         raise TryAgain("The full sweep goes on.", after=PAUSE_SECONDS)

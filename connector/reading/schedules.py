@@ -26,8 +26,6 @@ _WORDS: Mapping[Task | InstallationTask, str] = {
 }
 _TITLES = {task.value: words for task, words in _WORDS.items()}
 _ORDER = list(_TITLES)
-# What follows from a task's own work, where it does not say more by itself.
-_STATES = {"done": "Done.", "pending": "Under way."}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +104,12 @@ def _scheduled(row: Any) -> Scheduled:
 
 
 def _outcome(row: Any) -> str:
-    """What the last run came to: its own words once it has ended, before that how its work stands."""
+    """How the run under way stands, else what the last one came to: in its own words where it says more than done."""
     if row.state == "not_needed":
         return str(row.note)
-    over = row.ended_at is not None and (row.last_at is None or row.ended_at >= row.last_at)
-    if row.outcome and (over or row.work_state is None):
-        return str(row.outcome)
     if row.work_state == "dead":
         return f"Stopped: {row.error}"
-    if row.work_state == "pending" and row.error:
-        return f"Waiting: {row.error}"
-    return _STATES.get(row.work_state or "", row.outcome or "Not yet.")
+    over = row.ended_at is not None and (row.last_at is None or row.ended_at >= row.last_at)
+    if row.work_state == "pending" and not over:
+        return f"Waiting: {row.error}" if row.error else "Under way."
+    return str(row.outcome) or ("Done." if row.work_state == "done" else "Not yet.")

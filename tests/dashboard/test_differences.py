@@ -34,6 +34,15 @@ def books(firm: Firm) -> tuple[Firm, int]:
     return firm, connection
 
 
+@pytest.fixture
+def small_books(small_firm: Firm) -> tuple[Firm, int]:
+    """The same on SQLite alone, where the database makes no difference."""
+    small_firm.settle_in()
+    connection = small_firm.connection()
+    small_firm.customer(connection)
+    return small_firm, connection
+
+
 def _fixes(page: str) -> list[str]:
     """Where the fixes lead, by the last part of their addresses."""
     return re.findall(
@@ -58,15 +67,15 @@ def _link(firm: Firm, connection: int, subject: str = "i1") -> int:
     return row.id
 
 
-def test_nothing_to_decide_says_so(books: tuple[Firm, int]) -> None:
-    firm, _ = books
+def test_nothing_to_decide_says_so(small_books: tuple[Firm, int]) -> None:
+    firm, _ = small_books
     assert "Everything agrees" in firm.get("/differences").text
     assert firm.get("/books.json").get_json()["open_differences"] == 0
 
 
 @pytest.mark.parametrize("problem", CAUSES)
-def test_a_payment_that_waits_is_explained_and_offers_its_fixes(books: tuple[Firm, int], problem: str) -> None:
-    firm, connection = books
+def test_a_payment_that_waits_is_explained_and_offers_its_fixes(small_books: tuple[Firm, int], problem: str) -> None:
+    firm, connection = small_books
     _waits(firm, connection, problem)
     page = firm.get("/differences").text
     assert problem in page and "A payment of 9.00 EUR does not stand in your books" in page
@@ -75,8 +84,8 @@ def test_a_payment_that_waits_is_explained_and_offers_its_fixes(books: tuple[Fir
     assert firm.get("/books.json").get_json()["open_differences"] == 1
 
 
-def test_an_invoice_in_another_currency_offers_a_refund_first(books: tuple[Firm, int]) -> None:
-    firm, connection = books
+def test_an_invoice_in_another_currency_offers_a_refund_first(small_books: tuple[Firm, int]) -> None:
+    firm, connection = small_books
     _waits(firm, connection, "Not taken.", currency="USD")
     assert _fixes(firm.get("/differences").text) == ["refund", "retry", "ignore"]
 
