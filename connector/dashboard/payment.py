@@ -10,9 +10,12 @@ from flask.typing import ResponseReturnValue
 
 from connector.dashboard.frame import act, merchant_id, show, staff_blueprint, user_id
 from connector.domain.money import NotMoney, parse
+from connector.domain.postings import PostingState
+from connector.domain.resending import only_a_person_knows
 from connector.errors import Conflict, ConnectorError, Invalid, NotFound
 from connector.journeys import refund as refunding
 from connector.journeys import review
+from connector.journeys.record_part import memory_of
 from connector.reading import payments
 from connector.web.context import wiring
 
@@ -25,7 +28,8 @@ _LONGEST_REASON = 500
 def page(payment_id: str) -> ResponseReturnValue:
     """Everything about it."""
     one = _one(payment_id)
-    return show("payment", "payments", one=one, refundable=_refundable(one), titles=_titles())
+    in_doubt = {posting.key for posting in one.postings if _only_a_person_knows(posting)}
+    return show("payment", "payments", one=one, refundable=_refundable(one), titles=_titles(), in_doubt=in_doubt)
 
 
 @blueprint.get("/payments/<payment_id>/refund")
@@ -86,6 +90,41 @@ def retry(payment_id: str, key: str) -> ResponseReturnValue:
         lambda: review.retry(wiring(), merchant_id(), key, user_id()),
         done="It is tried again: we look it up first, so it is never recorded twice.",
         back=f"/payments/{payment_id}",
+    )
+
+
+@blueprint.post("/payments/<payment_id>/postings/<key>/there")
+def stands_there(payment_id: str, key: str) -> ResponseReturnValue:
+    """Somebody has found the payment in a system we cannot ask: it is adopted under its number there."""
+    if key not in {posting.key for posting in _one(payment_id).postings}:
+        raise NotFound("This posting does not exist.")
+    number = request.form.get(f"number-{key}", "")[:200]
+    return act(
+        lambda: review.stands_there(wiring(), merchant_id(), key, number=number, user_id=user_id()),
+        done="Thank you. The payment is known as recorded from now on.",
+        back=f"/payments/{payment_id}",
+    )
+
+
+@blueprint.post("/payments/<payment_id>/postings/<key>/not-there")
+def not_there(payment_id: str, key: str) -> ResponseReturnValue:
+    """Somebody has made sure that a system we cannot ask does not have the payment: it is recorded once more."""
+    if key not in {posting.key for posting in _one(payment_id).postings}:
+        raise NotFound("This posting does not exist.")
+    return act(
+        lambda: review.not_there(wiring(), merchant_id(), key, user_id()),
+        done="Thank you. What shall stand in your books is recorded now.",
+        back=f"/payments/{payment_id}",
+    )
+
+
+def _only_a_person_knows(posting: payments.Posting) -> bool:
+    known = wiring().systems.get(posting.system)
+    return known is not None and only_a_person_knows(
+        PostingState(posting.state),
+        sent=posting.sent_at is not None,
+        remote_id=posting.remote_id,
+        memory=memory_of(known.manifest.capabilities),
     )
 
 

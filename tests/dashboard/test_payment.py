@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
+import sqlalchemy as sa
 
+from connector.db import tables as t
 from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
 from connector.domain.work import Work
@@ -107,3 +112,40 @@ def test_money_that_has_not_arrived_cannot_be_given_back(small_firm: Firm) -> No
 def test_the_ledger_states_its_sum(paid: tuple[Firm, str, int]) -> None:
     firm, _, _ = paid
     assert firm.get("/books.json").json == {"ledger_sum": "0", "currencies": {"EUR": "0.00"}}
+
+
+@pytest.fixture
+def doubted(paid: tuple[Firm, str, int]) -> Iterator[tuple[Firm, str, str]]:
+    """The payment was sent to a system that cannot be asked, and no answer came; its posting's key."""
+    firm, payment, connection = paid
+    system = firm.product.wiring.systems["quickbooks"]
+    honest = system.manifest
+    system.manifest = replace(honest, capabilities=replace(honest.capabilities, idempotency="none"))
+    key = firm.posting(connection, payment, PostingState.NEEDS_REVIEW, "Nobody can tell.")
+    with firm.product.wiring.database.engine.begin() as database:
+        database.execute(sa.update(t.postings).where(t.postings.c.key == key).values(sent_at=datetime.now(UTC)))
+    yield firm, payment, key
+    system.manifest = honest
+
+
+def test_what_only_a_person_knows_is_asked_and_not_retried(doubted: tuple[Firm, str, str]) -> None:
+    firm, payment, key = doubted
+    page = firm.get(f"/payments/{payment}").text
+    assert "The payment is there" in page and "It is not there" in page and ">Retry<" not in page
+    path = f"/payments/{payment}/postings/{key}"
+    firm.post(f"{path}/there", **{f"number-{key}": "  "})
+    assert "Enter the number" in firm.get(f"/payments/{payment}").text
+    assert firm.post(f"{path}/there", **{f"number-{key}": "P-17"}).status_code == 303
+    page = firm.get(f"/payments/{payment}").text
+    assert "their number P-17" in page and "Recorded" in page and "The payment is there" not in page
+    firm.post(f"{path}/not-there")
+    assert "not in doubt any more" in firm.get(f"/payments/{payment}").text
+    assert firm.post(f"/payments/{payment}/postings/{'0' * 32}/there").status_code == 404
+
+
+def test_what_is_not_there_is_recorded_under_a_new_key(doubted: tuple[Firm, str, str]) -> None:
+    firm, payment, key = doubted
+    assert firm.post(f"/payments/{payment}/postings/{key}/not-there").status_code == 303
+    assert firm.product.woken[-1].kind is Work.WRITE_BACK
+    assert firm.count("SELECT count(*) FROM postings WHERE state = 'queued' AND generation = 2") == 1
+    assert "Made sure that the books do not have the payment" in firm.get(f"/payments/{payment}").text
