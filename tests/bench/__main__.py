@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 
-from tests.bench import background, first_import, ingest, portal_page, reading, scale
+from tests.bench import background, first_import, growth, ingest, portal_page, reading, scale
 from tests.bench.figures import Figures
 from tests.bench.surroundings import HARNESS, CannotMeasure, folder, say
 
@@ -50,6 +50,7 @@ def main() -> int:
         "jobs": lambda: background.measure_jobs(postgres=postgres),
         "write-back": lambda: background.measure_write_back(postgres=postgres, seconds=3 * options.seconds),
         "recovery": lambda: background.measure_recovery(postgres=postgres),
+        "growth": lambda: growth.measure_growth(merchants=200, each=1_000, rows=1_000_000),
         "scale": lambda: scale.measure_scale(merchants=options.merchants, each=options.each, postgres=postgres),
     }
     if unknown := set(options.groups) - set(groups):

@@ -74,11 +74,11 @@ def measure_recovery(*, postgres: bool) -> Iterator[Figures]:
             command = [sys.executable, "-m", "tests.bench.empty_worker", address]
             first = _worker(stack, [*command, "hang"], 0)
             _ask(wiring, merchant_id, 8)
-            _until(lambda: _under_way(address) >= 8, 60, "the first worker takes its work")
+            until(lambda: _under_way(address) >= 8, 60, "the first worker takes its work")
             _worker(stack, [*command, "done"], 1)
             first.send_signal(signal.SIGKILL)
             killed = time.monotonic()
-            _until(lambda: _done(wiring) >= 8, 300, "the second worker does the work of the first")
+            until(lambda: work_done(wiring) >= 8, 300, "the second worker does the work of the first")
             seconds = time.monotonic() - killed
         pace = Pace()
         found = Figures(
@@ -120,7 +120,7 @@ def backlog(*, seconds: int, payments: int = 300) -> Figures:
         before = here.calls()
         for number in (1, 2):
             _product_worker(stack, here, number)
-        _until(lambda: here.calls() != before, 60, "the first call")
+        until(lambda: here.calls() != before, 60, "the first call")
         # The burst the limit allows at once is not its pace.
         time.sleep(5)
         start, began = here.calls(), time.monotonic()
@@ -144,7 +144,7 @@ def backlog(*, seconds: int, payments: int = 300) -> Figures:
 def _write_back_one(here: Books) -> None:
     """The workers' start is not their pace."""
     made = [here.pay(0)]
-    _until(lambda: bool(here.waits(made)), 60, "the first payment is written back")
+    until(lambda: bool(here.waits(made)), 60, "the first payment is written back")
 
 
 def _write_evenly(here: Books, *, seconds: int, a_second: float) -> list[float]:
@@ -153,7 +153,7 @@ def _write_evenly(here: Books, *, seconds: int, a_second: float) -> list[float]:
     for number in range(int(seconds * a_second)):
         time.sleep(max(0.0, began + number / a_second - time.monotonic()))
         made.append(here.pay(1 + number % (payable - 1)))
-    _until(lambda: len(here.waits(made)) == len(made), 120, "all payments are written back")
+    until(lambda: len(here.waits(made)) == len(made), 120, "all payments are written back")
     return list(here.waits(made).values())
 
 
@@ -192,7 +192,8 @@ def _ask(wiring: Wiring, merchant_id: int, attempts: int) -> None:
                 uow.work.add(Work.MAIL, str(number), partition=f"p{number % 50}")
 
 
-def _done(wiring: Wiring) -> int:
+def work_done(wiring: Wiring) -> int:
+    """How many pieces of work are done."""
     with wiring.database.engine.connect().execution_options(read_only=True) as reading, reading.begin():
         bind_to_merchant(reading, None)
         done = sa.select(sa.func.count()).where(t.work.c.state == "done")
@@ -201,7 +202,7 @@ def _done(wiring: Wiring) -> int:
 
 def _all_done(wiring: Wiring, attempts: int) -> tuple[float, float]:
     """When the first attempt ended and when the last did, in seconds."""
-    _until(lambda: _done(wiring) >= attempts, 600, "all work is done")
+    until(lambda: work_done(wiring) >= attempts, 600, "all work is done")
     w = t.work.c
     with wiring.database.engine.connect().execution_options(read_only=True) as reading, reading.begin():
         bind_to_merchant(reading, None)
@@ -217,7 +218,7 @@ def _under_way(address: str) -> int:
         dispatch.close()
 
 
-def _until(holds: Callable[[], bool], seconds: float, what: str) -> None:
+def until(holds: Callable[[], bool], seconds: float, what: str) -> None:
     """Wait for something. Raises CannotMeasure, saying what never came."""
     end = time.monotonic() + seconds
     while not holds():
