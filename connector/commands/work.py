@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import structlog
 
 from connector.config import BadSetting, read_settings
 from connector.domain.work import Work
@@ -162,11 +163,21 @@ def cancel(identity: str, yes: bool, force: bool) -> None:
 
 @contextmanager
 def _wired(*, wakes: bool = False) -> Iterator[Wiring]:
-    """The product's parts; `wakes`: what is recorded wakes the workers."""
+    """The product's parts; `wakes`: what is recorded wakes the workers. What is logged goes to standard error."""
     from connector import app as roof
     from connector.jobs.engine import dispatcher
 
     with ExitStack() as at_the_end:
+        at_the_end.callback(structlog.configure, **structlog.get_config())
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+            cache_logger_on_first_use=False,
+        )
         try:
             settings = read_settings(os.environ)
             dispatch: Dispatch = lambda connection, item, delay: None  # noqa: E731
