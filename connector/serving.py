@@ -25,11 +25,9 @@ from connector.wiring import Timing
 if TYPE_CHECKING:
     from flask import Flask
 
+    from connector.jobs.engine import Engine
     from connector.jobs.housekeeping import Pace
 
-_THREADS = 16
-# Beyond what the application itself takes (2 MB) a request is refused by its head.
-LARGEST_BODY = 3 * 1024 * 1024
 # glibc's mallopt(3): from this size on memory comes from the system and goes back to it.
 _M_MMAP_THRESHOLD, _LARGE = -3, 1024 * 1024
 _log = structlog.get_logger("duebridge.serving")
@@ -40,11 +38,10 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: T
 
     `timing` is for tests that kill processes.
     """
-    import waitress
-
     from connector.jobs.engine import Engine, prepare_database
     from connector.web import health
     from connector.web.logging import configure
+    from connector.web.server import Server
 
     configure(settings.log_level)
     _tune_memory()
@@ -53,26 +50,9 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: T
     wiring = roof.wire(settings, timing=timing)
     app = roof.create_app(wiring)
     engine = Engine(wiring, roof.HANDLERS) if embedded else None
-    server = waitress.create_server(
-        app,
-        host=host,
-        port=port,
-        threads=_THREADS,
-        ident=None,
-        clear_untrusted_proxy_headers=True,
-        # It reads a body whole before the application sees anything of it.
-        max_request_body_size=LARGEST_BODY,
-    )
-
-    def stop(*_: object) -> None:
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, signal.SIG_IGN)
-        # Taken up by the server's own loop, which lets requests under way finish; closed from elsewhere, it would trip
-        # over the connections taken from under it.
-        raise SystemExit(0)
-
+    server = Server(app, host, port)
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, stop)
+        signal.signal(name, lambda *_: server.stop())
     try:
         if engine is not None:
             engine.start()
@@ -80,9 +60,10 @@ def serve(settings: Settings, *, host: str, port: int, embedded: bool, timing: T
         _log.info("serving", host=host, port=port, embedded=embedded)
         server.run()
     finally:
-        server.close()
         if engine is not None:
             engine.stop()
+    if engine is not None:
+        leave(engine)
 
 
 def application() -> Flask:
@@ -117,6 +98,15 @@ def work(settings: Settings, *, timing: Timing | None = None, pace: Pace | None 
     engine.start()
     told.wait()
     engine.stop()
+    leave(engine)
+
+
+def leave(engine: Engine) -> None:
+    """End this process now if attempts did not end in time: the interpreter would wait for their threads."""
+    if engine.unfinished:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tuple[str, ...]) -> Iterator[str]:

@@ -254,6 +254,11 @@ class Engine:
         self._rows.close()
         _log.info("worker stopped", executor=self.executor)
 
+    @property
+    def unfinished(self) -> int:
+        """Attempts that did not end in time: they are others' by now, and can write nothing about their work."""
+        return self._active
+
     def trouble(self) -> str:
         """Why no work is done here, in one word for a machine; '' while this worker takes work and is heard of."""
         if Engine.running is not self:

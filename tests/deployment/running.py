@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 90.0
+PATIENCE = 60.0
 
 
 @dataclass
@@ -76,3 +76,9 @@ def listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def children(process: Process) -> set[str]:
+    """The processes a process has started, by their ids."""
+    command = ["ps", "-o", "pid=", "--ppid", str(process.popen.pid)]
+    return set(subprocess.run(command, capture_output=True, text=True, timeout=30).stdout.split())

@@ -15,7 +15,7 @@ import requests
 
 from tests.deployment.files import environment, example_settings, unit, unit_command
 from tests.deployment.proxy import two_ports
-from tests.deployment.running import listens, started, wait_until
+from tests.deployment.running import children, listens, started, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -50,11 +50,11 @@ def test_the_units_commands_serve_and_work_on_sqlite(tmp_path: Path) -> None:
             wait_until(lambda: "worker started" in working.words(), working, "the worker")
 
             (reload,) = unit("duebridge-web.service")["ExecReload"]
-            old = _children(serving.popen.pid)
+            old = children(serving)
             assert old
             words = [word.replace("$MAINPID", str(serving.popen.pid)) for word in shlex.split(reload)]
             subprocess.run(words, check=True, timeout=30)
-            wait_until(lambda: not old & (now := _children(serving.popen.pid)) and bool(now), serving, "the reload")
+            wait_until(lambda: not old & (now := children(serving)) and bool(now), serving, "the reload")
             wait_until(lambda: _ready(port), serving, "readiness after the reload")
 
             for process in (working, serving):
@@ -62,11 +62,6 @@ def test_the_units_commands_serve_and_work_on_sqlite(tmp_path: Path) -> None:
                 assert process.end() == 0, process.words()
             assert "worker stopped" in working.words()
     assert not listens(port)
-
-
-def _children(pid: int) -> set[str]:
-    done = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, timeout=30)
-    return set(done.stdout.split())
 
 
 def _ready(port: int) -> bool:

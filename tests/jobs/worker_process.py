@@ -17,6 +17,7 @@ from connector.db.work import WorkItem
 from connector.domain.work import Work
 from connector.jobs.engine import Dispatcher, Engine
 from connector.jobs.housekeeping import Pace
+from connector.serving import leave
 from connector.wiring import Wiring
 from tests.jobs.wired import wired
 
@@ -41,6 +42,7 @@ def main(address: str, log: Path, mode: str) -> None:
     stop.wait()
     engine.stop()
     dispatch.close()
+    leave(engine)
 
 
 if __name__ == "__main__":

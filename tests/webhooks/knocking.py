@@ -28,7 +28,7 @@ from connector.domain.records import InvoiceState, Kind, UpstreamInvoice
 from connector.domain.work import Work
 from connector.jobs.runner import attempt
 from connector.journeys import sign_up
-from connector.serving import LARGEST_BODY
+from connector.web.server import LARGEST_BODY
 from connector.wiring import Wiring
 from webhooks import dispatch
 
