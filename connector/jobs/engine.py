@@ -13,13 +13,13 @@ import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from dbos import DBOS, DBOSClient, Serializer, _enqueue_options, _sys_db
+from dbos import DBOS, DBOSClient, Serializer, WorkflowStatus, _enqueue_options, _sys_db
 
 from connector.config import Settings
 from connector.db.clock import clock_of
@@ -105,13 +105,22 @@ class Dispatcher:
     def adopt(self, executor: str) -> int:
         """Give what a dead worker was doing to the living; how many attempts."""
         found = self.client.list_workflows(executor_id=executor, status="PENDING", load_input=False, load_output=False)
-        queues = defaultdict(list)
-        for workflow in found:
-            queues[workflow.queue_name].append(workflow.workflow_id)
-        for queue, ids in queues.items():
-            # The queue is named, or the library would move them to its own, past our limits.
-            self.client.resume_workflows(ids, queue_name=queue)
+        self._resume(found)
         return len(found)
+
+    def unattended(self, executor: str) -> set[str]:
+        """Attempts that a worker of this process has claimed and does not do: the database went away in between."""
+        found = self.client.list_workflows(executor_id=executor, status="PENDING", load_input=False, load_output=False)
+        engine = Engine.running
+        doing = engine.doing() if engine is not None and engine.executor == executor else set()
+        return {workflow.workflow_id for workflow in found} - doing
+
+    def release(self, attempts: Collection[str]) -> None:
+        """Give these attempts to whoever comes first."""
+        found = self.client.list_workflows(
+            workflow_ids=list(attempts), status="PENDING", load_input=False, load_output=False
+        )
+        self._resume(found)
 
     def lost(self, items: Sequence[WorkItem]) -> list[WorkItem]:
         """Those the engine has nothing under way for."""
@@ -128,6 +137,14 @@ class Dispatcher:
             )
         }
         return [item for item in items if _workflow_id(item) not in under_way]
+
+    def _resume(self, workflows: Iterable[WorkflowStatus]) -> None:
+        queues = defaultdict(list)
+        for workflow in workflows:
+            queues[workflow.queue_name].append(workflow.workflow_id)
+        for queue, ids in queues.items():
+            # The queue is named, or the library would move them to its own, past our limits.
+            self.client.resume_workflows(ids, queue_name=queue)
 
     def forget_finished(self, before: datetime) -> int:
         """Delete what ended before a moment; how many rows."""
@@ -203,6 +220,7 @@ class Engine:
         self.executor = f"{platform.node()[:60]}-{uuid.uuid4().hex}"
         self._idle = threading.Condition()
         self._active = 0
+        self._doing: set[str] = set()
 
     def start(self) -> None:
         """Begin to work. Raises RuntimeError when this process has an engine running."""
@@ -268,15 +286,22 @@ class Engine:
         silent = Executors(self._wiring.database.engine).silent_for(self._pace.dead_after)
         return "silent" if self.executor in silent else ""
 
+    def doing(self) -> set[str]:
+        """The attempts under way here, by the library's ids."""
+        with self._idle:
+            return set(self._doing)
+
     def attempt(self, identity: str, number: int, merchant_id: int | None) -> None:
         """Run one attempt in the calling thread, counted so that `stop` can wait for it."""
         with self._idle:
             self._active += 1
+            self._doing.add(f"{identity}:{number}")
         try:
             attempt(self._wiring, self._handlers, identity, number, merchant_id)
         finally:
             with self._idle:
                 self._active -= 1
+                self._doing.discard(f"{identity}:{number}")
                 self._idle.notify_all()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -51,6 +51,12 @@ class EngineRows(Protocol):
     def adopt(self, executor: str) -> int:
         """Give what a dead worker was doing to the living; how many attempts."""
 
+    def unattended(self, executor: str) -> set[str]:
+        """Attempts that a worker of this process has claimed and does not do."""
+
+    def release(self, attempts: Collection[str]) -> None:
+        """Give these attempts to whoever comes first."""
+
     def lost(self, items: Sequence[WorkItem]) -> list[WorkItem]:
         """Those the engine has nothing under way for."""
 
@@ -71,6 +77,8 @@ class Housekeeper:
         self._pace = pace
         self._executors = Executors(wiring.database.engine)
         self._shared_clock = clock_of(wiring.database.engine)
+        # For how many beats attempts of this worker have been nobody's.
+        self._unattended: dict[str, int] = {}
         # When this worker first found a silent one's last sign of life, by its own steady counter.
         self._silent: dict[str, tuple[int, float]] = {}
         self._ended = threading.Event()
@@ -136,12 +144,26 @@ class Housekeeper:
         back = self._executors.beat(self._executor)
         if back > _SET_BACK:
             self._clock_set_back(back)
+        self._release_unattended()
         for dead in self._found_dead():
             if self._executors.only_one(f"adopt:{dead}", self._executor, self._pace.dead_after):
                 adopted = self._rows.adopt(dead)
                 # Only once adoption has succeeded; otherwise it is tried again when the lease has run out.
                 self._executors.forget(dead)
                 _log.warning("worker died", executor=dead, adopted=adopted)
+
+    def _release_unattended(self) -> None:
+        """Give back what this worker has claimed and for three beats has not been doing.
+
+        Between claiming and beginning, and between ending and saying so, the database may go away; the library then
+        leaves the attempt as it is, in the name of a worker that lives, and with it a place in its partition.
+        """
+        now = self._rows.unattended(self._executor)
+        self._unattended = {attempt: self._unattended.get(attempt, 0) + 1 for attempt in now}
+        given_up = [attempt for attempt, beats in self._unattended.items() if beats > _BEATS]
+        if given_up:
+            self._rows.release(given_up)
+            _log.warning("attempts given back", number=len(given_up), first=given_up[0])
 
     def _found_dead(self) -> list[str]:
         """The workers that are silent and stay so for three beats.

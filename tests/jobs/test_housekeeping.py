@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
@@ -28,6 +28,8 @@ class Rows:
         self.refusals = 0
         self.forgotten_before: list[datetime] = []
         self.lose_all = False
+        self.nobodys: set[str] = set()
+        self.released: list[str] = []
 
     def adopt(self, executor: str) -> int:
         """Remember whose work was taken over; fail as often as the test wants."""
@@ -36,6 +38,15 @@ class Rows:
             raise ConnectionError("The database is away.")
         self.adopted.append(executor)
         return 1
+
+    def unattended(self, executor: str) -> set[str]:
+        """What the test says."""
+        return self.nobodys
+
+    def release(self, attempts: Collection[str]) -> None:
+        """Remember what was given back."""
+        self.released += attempts
+        self.nobodys -= set(attempts)
 
     def lost(self, items: Sequence[WorkItem]) -> list[WorkItem]:
         """All or none."""
@@ -87,6 +98,16 @@ def test_a_dead_worker_is_adopted_by_exactly_one_of_the_living(wiring: Wiring, r
         keeper.end()
     assert sorted(rows.adopted) == ["dead", "living-0", "living-1", "living-2"]
     assert Executors(wiring.database.engine).silent_for(-60) == {}
+
+
+def test_what_a_living_worker_claimed_and_does_not_do_is_given_back_once(wiring: Wiring, rows: Rows) -> None:
+    rows.nobodys = {"mail:1:x:1"}
+    keeper = Housekeeper(wiring, rows, "living", _QUICK)
+    keeper.begin()
+    _until(lambda: bool(rows.released))
+    time.sleep(0.3)
+    keeper.end()
+    assert rows.released == ["mail:1:x:1"]
 
 
 def test_an_adoption_that_failed_is_tried_again(wiring: Wiring, rows: Rows) -> None:
