@@ -29,8 +29,9 @@ _FAULTS: dict[str, tuple[int, tuple[str, ...]]] = {
     "hold_webhooks": (1, ("sandbox",)),
 }
 _OPERATIONS = {
-    "quickbooks": ("*", "payment.*", "payment.create", "payment.query", "invoice.*"),
-    "xero": ("*", "payment.*", "payment.create", "invoice.*"),
+    # Not "*": while access has ended, whatever is armed would wait for the consents of the merchant's next tries.
+    "quickbooks": ("payment.*", "payment.create", "payment.query", "invoice.*", "cdc", "token.refresh"),
+    "xero": ("payment.*", "payment.create", "payment.list", "invoice.*", "token.refresh"),
     "sandbox": ("*", "checkout.create", "checkout.*", "payment.get", "refund.create"),
 }
 

@@ -309,7 +309,7 @@ def test_the_books_agree_with_a_simple_model(sqlite_template: Path, tmp_path: Pa
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=int(os.environ.get("MODEL_EXAMPLES", "7")),
+            max_examples=int(os.environ.get("MODEL_EXAMPLES", "5")),
             stateful_step_count=int(os.environ.get("MODEL_STEPS", "30")),
             deadline=None,
             database=None,
