@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -88,10 +88,14 @@ def held_money_stands_once(reader: Reader, now: datetime, counted: Counter[str])
     """
     received = {(row.payment_id, row.account): int(row.held) for row in reader.rows(_RECEIVED)}
     claims: dict[tuple[str, int, str], list[tuple[str, int, bool]]] = defaultdict(list)
-    for posting in reader.rows(_POSTINGS):
+    postings = reader.rows(_POSTINGS)
+    latest = _latest(postings)
+    for posting in postings:
         counted["postings"] += 1
         reviewed = posting.state == PostingState.NEEDS_REVIEW
-        if posting.state in _CLAIMS or reviewed:
+        # What waits to be taken back has another in its place.
+        replaced = reviewed and posting.generation < latest[_part(posting)]
+        if posting.state in _CLAIMS or (reviewed and not replaced):
             for invoice, share in json.loads(posting.allocations):
                 claim = (posting.key, int(share), reviewed)
                 claims[posting.payment_id, posting.connection_id, invoice].append(claim)
@@ -107,6 +111,18 @@ def held_money_stands_once(reader: Reader, now: datetime, counted: Counter[str])
             what = f"Posting {keys} pays invoice {invoice}, which payment {payment} has no allocation for."
             ids: dict[str, str | int] = {"payment": payment, "connection": connection, "posting": keys}
             yield Finding("posting_without_allocation", reader.merchant_id, what, _LOOK, ids)
+
+
+def _part(posting: Any) -> tuple[str, int, str]:
+    return posting.payment_id, posting.connection_id, posting.part
+
+
+def _latest(postings: Sequence[Any]) -> dict[tuple[str, int, str], int]:
+    """The newest generation of each part."""
+    found: dict[tuple[str, int, str], int] = {}
+    for posting in postings:
+        found[_part(posting)] = max(posting.generation, found.get(_part(posting), 0))
+    return found
 
 
 _LOOK = "Compare the payment's page with the accounting system before anything is retried, and report this."
@@ -133,9 +149,15 @@ def _compare(merchant_id: int, row: Any, held: int, standing: list[tuple[str, in
 
 
 def waiting_postings_are_worked_on(reader: Reader, now: datetime, counted: Counter[str]) -> Iterator[Finding]:
-    """What is not yet as it shall be has work that is not left lying; `sending` above all."""
+    """What is not yet as it shall be has work that is not left lying; `sending` above all.
+
+    What waits behind a part a person has to look at first is looked after by that person.
+    """
     pending = {row.id: row.next_at for row in reader.rows(_PENDING)}
+    held_back = {_part(row) for row in reader.rows(_POSTINGS.where(_o.state == PostingState.NEEDS_REVIEW.value))}
     for row in reader.rows(_POSTINGS.where(_o.state.in_([state.value for state in _WAITING]))):
+        if row.state == PostingState.QUEUED and _part(row) in held_back:
+            continue
         identity = work_id(Work.WRITE_BACK, reader.merchant_id, f"{row.payment_id}:{row.connection_id}")
         ids = {"payment": row.payment_id, "posting": row.key, "work": identity}
         since = f" since {row.sent_at:%Y-%m-%d %H:%M:%S} UTC" if row.sent_at and row.state == "sending" else ""
