@@ -14,6 +14,8 @@ from connector.db.bound import Bound
 
 LIFETIME_MINUTES = 10
 ATTEMPTS = 5
+_INSTANT = timedelta(microseconds=1)
+_LONGEST = timedelta(minutes=LIFETIME_MINUTES, seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Codes:
             c.id == code_id,
             c.used_at.is_(None),
             c.attempts < ATTEMPTS,
-            c.expires_at > self._bound.now,
+            # What ends later than any code may was issued before the clock was set back.
+            c.expires_at.between(self._bound.now + _INSTANT, self._bound.now + _LONGEST),
             attempts=c.attempts + 1,
         )
         if not counted:

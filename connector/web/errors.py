@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
 import structlog
 from flask import Flask, Response, jsonify, make_response, render_template, request
 from flask_wtf.csrf import CSRFError
@@ -42,6 +43,14 @@ _SENTENCES = {
 }
 
 
+# The database is away, too busy, or its disk is full; operators read which in the log.
+_NO_STORAGE = (
+    "Nothing can be saved at the moment. Wait a minute and try again; what you have paid is not lost, and nothing is "
+    "charged twice."
+)
+_STORAGE_SECONDS = 60
+
+
 def wants_json() -> bool:
     """Whether the caller prefers JSON to a page."""
     best = request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
@@ -79,6 +88,14 @@ def answer_errors(app: Flask) -> None:
         response = error_answer(503)
         if isinstance(error, TryAgain):
             response.headers["Retry-After"] = str(max(1, round(error.after)))
+        return response
+
+    @app.errorhandler(sa.exc.OperationalError)
+    @app.errorhandler(sa.exc.TimeoutError)
+    def storage(error: sa.exc.SQLAlchemyError) -> Response:
+        _log.error("storage_away", fault=type(error).__name__, words=str(getattr(error, "orig", None) or error)[:200])
+        response = error_answer(503, _NO_STORAGE)
+        response.headers["Retry-After"] = str(_STORAGE_SECONDS)
         return response
 
     @app.errorhandler(CSRFError)

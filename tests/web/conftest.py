@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from flask import Blueprint, Flask, request
 from flask_wtf.csrf import generate_csrf
 
@@ -44,6 +46,10 @@ def _pages() -> Blueprint:
     @pages.get("/broken")
     def broken() -> str:
         raise RuntimeError(f"the password is {SECRET}")
+
+    @pages.get("/full")
+    def full() -> str:
+        raise sa.exc.OperationalError(f"INSERT {SECRET}", {}, sqlite3.OperationalError("database or disk is full"))
 
     @pages.post("/form")
     def form() -> str:

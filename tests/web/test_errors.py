@@ -23,6 +23,7 @@ Make = Callable[..., tuple[Flask, Shop]]
         ("/nowhere", 404, "The address may be mistyped"),
         ("/form", 405, "use the buttons"),
         ("/broken", 500, "went wrong on our side"),
+        ("/full", 503, "Nothing can be saved at the moment"),
     ],
 )
 def test_an_error_in_plain_words(application: Make, path: str, status: int, words: str) -> None:
@@ -48,6 +49,7 @@ def test_what_the_protocol_wants_is_kept(application: Make) -> None:
     client = app.test_client()
     assert client.get("/too-many").headers["Retry-After"] == "7"
     assert client.get("/upstream").headers["Retry-After"] == "12"
+    assert client.get("/full").headers["Retry-After"] == "60"
     assert "POST" in client.get("/form").headers["Allow"]
 
 
