@@ -16,6 +16,7 @@ from connector.db.differences import Found
 from connector.domain.postings import PostingState
 from connector.domain.records import InvoiceState, Kind, PaymentState
 from connector.domain.tasks import What
+from connector.domain.work import Work
 from connector.jobs import schedule
 from integrations.simulator.server import serve_at
 from tests.dashboard.firm import CONFIGURED, NOW, PASSWORD, Firm, open_product, sign_up
@@ -83,6 +84,12 @@ def furnish(firm: Firm) -> dict[str, str]:
     firm.posting(books, payment, PostingState.NEEDS_REVIEW, "The books are closed up to 31 December 2025.")
     firm.payment(books, {draft: 5}, state=PaymentState.FAILED)
     with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+        uow.work.add(Work.SYNC, str(books), partition=str(books), payload={"connection": books}, delay=600)
+        uow.work.add(Work.MAIL, "7", partition="mail")
+        mail = uow.work.find(Work.MAIL, "7")
+        assert mail is not None
+        uow.work.give_up(mail.item, f"The mail server does not know {'a' * 60}@mueller.example.")
+    with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
         cause = f"Somebody took the line with the link off the invoice in {LONG}."
         taken = Found(What.LINK, "i2", "A-VERY-LONG-NUMBER-0000000000002", "The link stands on it", "No link", cause)
         uow.differences.open(books, taken)
@@ -117,6 +124,8 @@ def furnish(firm: Firm) -> dict[str, str]:
         "payment": f"/payments/{payment}",
         "refund": f"/payments/{payment}/refund?amount=1e3&reason=x",
         "refund-confirm": f"/payments/{payment}/refund?amount=1.50&reason=x",
+        "work": "/work",
+        "work-cancel": f"/work/sync:{firm.merchant_id}:{books}/cancel",
     }
 
 
