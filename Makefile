@@ -16,7 +16,7 @@ BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: help venv demo test lint format bench faults soak model lock browser check-ruff check-types check-imports check-tests clean
+.PHONY: help venv demo test lint format bench faults machines soak model lock browser check-ruff check-types check-imports check-tests clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -28,6 +28,7 @@ help:
 	@echo "make format            let ruff put the code in order"
 	@echo "make bench             measure speed, one JSON line each"
 	@echo "make faults [FULL=1]   kill -9 a worker before and after every step of every walk, on both databases"
+	@echo "make machines          four machines with wrong clocks, limits, fairness, a database that dies, a full disk"
 	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
 	@echo "make model [EXAMPLES=200]  random walks against a simple model; MODEL_SEED replays one"
 	@echo "make lock              write the requirements files anew (needs uv)"
@@ -109,6 +110,10 @@ bench: $(DEVELOPMENT)
 faults: $(DEVELOPMENT)
 	@FULL=$(FULL) $(BIN)/python -m pytest tests/faults -q -n 2 --dist loadgroup || { \
 	  echo "The books did not survive a crash: the test above names the walk; FAULTS_SEED=n repeats an order." >&2; exit 1; }
+
+machines: $(DEVELOPMENT)
+	@MACHINES=1 $(BIN)/python -m pytest tests/machines -o 'python_files=test_*.py full_*.py' -q -s -n 0 && \
+	$(BIN)/python -m tests.machines
 
 soak: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.soak $(MINUTES) $(SOAK_ARGS)

@@ -18,6 +18,7 @@ from connector.wiring import Wiring
 from tests.jobs.test_chaos import Upstream
 from tests.jobs.wired import add_merchant, wired, work_states
 from tests.machines.restartable import Restartable, restartable
+from tests.machines.started import EVERY
 from tests.postgres_server import embedded_binaries
 
 SECONDS = 5.0
@@ -58,7 +59,7 @@ def _ask(wiring: Wiring, merchant: int, number: int) -> int:
             time.sleep(0.1)
 
 
-@pytest.mark.parametrize("fault", ["killed", "connections cut"])
+@pytest.mark.parametrize("fault", ["killed", "connections cut"] if EVERY else ["killed"])
 def test_work_goes_on_after_the_database_was_gone(postgres: Restartable, upstream: Upstream, fault: str) -> None:
     address = postgres.server.create_database()
     prepare_database(address)
