@@ -125,7 +125,7 @@ def furnish(firm: Firm) -> dict[str, str]:
         "refund": f"/payments/{payment}/refund?amount=1e3&reason=x",
         "refund-confirm": f"/payments/{payment}/refund?amount=1.50&reason=x",
         "work": "/work",
-        "work-cancel": f"/work/sync:{firm.merchant_id}:{books}/cancel",
+        "work-cancel": f"/work/{Work.SYNC}:{firm.merchant_id}:{books}/cancel",
     }
 
 
