@@ -82,7 +82,7 @@ def _later(wiring: Wiring, item: WorkItem) -> None:
 def _settle_unposted(here: World, name: str) -> None:
     """Let the money arrive, and nothing be written back."""
     with patch.dict(HANDLERS, {Work.WRITE_BACK: _later}):
-        here.settle(lambda: here.state_of(name) is PaymentState.SETTLED)
+        here.settle(lambda: here.state_of(name) is PaymentState.SETTLED, seconds=60)
     assert {posting.state for posting in here.postings(_payment(here, name))} == {PostingState.QUEUED}
 
 
@@ -152,7 +152,7 @@ def test_what_was_sent_after_the_backup_is_found_and_adopted(schema_url: str, sy
         whole, halves = invoices[0], dict(zip(("posted", "queued", "open", "anew"), invoices[1:5], strict=True))
         pages = {name: _half(here, invoice, name) for name, invoice in halves.items()}
         here.press(pages["posted"])
-        here.settle(lambda: _has(here, "posted", PostingState.POSTED))
+        here.settle(lambda: _has(here, "posted", PostingState.POSTED), seconds=60)
         for name in ("queued", "anew"):
             here.press(pages[name])
             _settle_unposted(here, name)
@@ -165,7 +165,7 @@ def test_what_was_sent_after_the_backup_is_found_and_adopted(schema_url: str, sy
         here.settle(lambda: all(_has(here, name, PostingState.POSTED) for name in halves), seconds=60)
         late = here.start_payment([whole], form_key="late")
         here.press(late)
-        here.settle(lambda: _has(here, "late", PostingState.POSTED))
+        here.settle(lambda: _has(here, "late", PostingState.POSTED), seconds=60)
         before = here.books(system)["payments"]
 
         with web.stopped():
