@@ -20,6 +20,7 @@ from tests.weakbooks.wiring import connect_weak
 WEAK = ("weak_unique_field", "weak_natural", "weak_search", "weak_none")
 PARTS = "weak_search_parts"
 SMALL = "a small company with links"
+DATABASES = ("sqlite", "postgresql")
 FULL = os.environ.get("FULL", "") not in ("", "0")
 SEED = int(os.environ.get("FAULTS_SEED", "20261122"))
 _NOTES = "tests/faults"
@@ -34,13 +35,15 @@ class Theatre:
     killer: Killer
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(database, marks=pytest.mark.xdist_group(f"faults-{database}"))
-        for database in ("sqlite", "postgresql")
-    ],
-)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of one database stay together and in order: they share its stage."""
+    for item in items:
+        if "theatre" in getattr(item, "fixturenames", ()):
+            database = next(name for name in DATABASES if name in item.name)
+            item.add_marker(pytest.mark.xdist_group(f"faults-{database}"))
+
+
+@pytest.fixture(scope="module", params=DATABASES)
 def theatre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     """Everything connected and read, on one of the databases."""
     directory = tmp_path_factory.mktemp(f"faults-{request.param}")
@@ -92,7 +95,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 lines.append((report.nodeid, str(value)))
     if not lines:
         return
-    for database in ("sqlite", "postgresql"):
+    for database in DATABASES:
         told = dict(line for line in lines if database in line[0])
         killed = sum(int(value.split()[0]) for value in told.values())
         seconds = sum(float(value.split()[1]) for value in told.values())

@@ -7,6 +7,7 @@ own connections, its own executor and no memory of the others; it lives until it
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import json
 import os
@@ -46,6 +47,7 @@ def _live(told: Mapping[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, file in ((0, nothing), (1, log), (2, log)):
         os.dup2(file, number)
+    faulthandler.enable()
     os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     control = Control(Path(told["control"]))
     wiring = wiring_of(told["settings"], control, told["weak"])

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from connector.db import tables as t
 from connector.db.rows import InvoiceRow
 from connector.domain.links import Scope
+from connector.domain.tasks import Task
 from connector.journeys import inject, proof, sync
 from tests.faults.upstreams import SECOND_COMPANY
 from tests.faults.walks import Walk
@@ -119,5 +120,7 @@ class Scheduled(Walk):
         self.reconnect()
         with self.here.wiring.database.engine.connect() as connection:
             s = t.schedules.c
-            due = sa.select(sa.func.count()).where(s.connection_id == self.connection, s.next_at <= self.here.now())
+            due = sa.select(sa.func.count()).where(
+                s.connection_id == self.connection, s.task != Task.TOKEN, s.next_at <= self.here.now()
+            )
             return not connection.execute(due).scalar_one() and not self.here.unfinished()
