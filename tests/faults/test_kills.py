@@ -52,7 +52,7 @@ WALKS = {
     **{name: ("payment", "answer lost", "never arrived", "refund") for name in WEAK},
 }
 _STAMP = "2026-11-22T16:29:58.000Z"
-pytestmark = pytest.mark.timeout(3600 if FULL else 300)
+pytestmark = pytest.mark.timeout(7200 if FULL else 900)
 
 
 @pytest.mark.parametrize(("system", "walk"), [(system, walk) for system, walks in WALKS.items() for walk in walks])
