@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from connector.config import BadSetting, read_settings
 from connector.domain.work import Work
@@ -189,7 +190,12 @@ def _wired(*, wakes: bool = False) -> Iterator[Wiring]:
         except BadSetting as problem:
             raise click.ClickException(str(problem)) from problem
         at_the_end.callback(wiring.database.engine.dispose)
-        yield wiring
+        try:
+            yield wiring
+        except SQLAlchemyError as problem:
+            what = type(problem).__name__
+            advice = "See whether it runs and `duebridge db upgrade` was run; `duebridge doctor` tells more."
+            raise click.ClickException(f"The database could not be asked ({what}). {advice}") from problem
 
 
 def _refuse(message: str, code: int) -> NoReturn:

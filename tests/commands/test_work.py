@@ -204,6 +204,12 @@ def test_the_installations_own_work_is_retried_too(wiring: Wiring, command: Comm
     assert states(wiring) == {identity: "pending"}
 
 
+def test_a_database_that_was_not_prepared_is_named(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUEBRIDGE_DATABASE_URL", sqlite_url)
+    result = CliRunner().invoke(main, ["work", "list"])
+    assert result.exit_code == 1 and "duebridge db upgrade" in result.stderr
+
+
 def test_every_kind_of_work_has_its_words() -> None:
     unknown = words_of("made up").title
     assert not [kind for kind in Work if words_of(kind).title == unknown]
