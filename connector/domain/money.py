@@ -17,7 +17,7 @@ _EXPONENTS = {
 }
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
 _PLAIN_NUMBER = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,6}))?", re.ASCII)
-LARGEST = 10**15
+LARGEST = 10**15 - 1
 # Enough digits for whatever an upstream sends; what does not fit even so is no amount.
 _MOST_DIGITS = 15
 _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation])

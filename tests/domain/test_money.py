@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from connector.domain.money import LARGEST, Money, NotMoney, allocate, decimal_to_minor, exponent, minor_to_text, parse
@@ -18,6 +18,7 @@ weights = st.lists(st.integers(0, 10**9), min_size=1, max_size=30).filter(any)
 
 
 @given(st.integers(0, LARGEST), currencies)
+@example(LARGEST, "JPY")
 def test_what_is_shown_is_read_back(minor: int, currency: str) -> None:
     assert parse(minor_to_text(minor, currency), currency) == Money(minor, currency)
 
