@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 from connector.config import BadSetting, Settings
 from connector.contract import BillingSystem, PaymentGateway, Sender
 from connector.db.clock import clock_of
-from connector.db.engine import make_engine
+from connector.db.engine import make_companion, make_engine
 from connector.db.leases import SqlTokenStore
 from connector.db.limits import SqlLimiter
 from connector.db.unit_of_work import Database, Dispatch
@@ -47,7 +47,7 @@ def wire(
     engine = make_engine(settings.database_url)
     clock = clock or clock_of(engine)
     vault = Vault(settings.encryption_keys)
-    limiter = SqlLimiter(engine)
+    limiter = SqlLimiter(make_companion(engine))
     token_store = SqlTokenStore(engine, vault)
     wake, engine_rows = (dispatch, dict) if dispatch else _job_engine(settings)
 

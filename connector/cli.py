@@ -16,8 +16,8 @@ from connector import __version__
 from connector.commands.audit_books import audit_books
 from connector.commands.database import backup, restore, restored
 from connector.commands.doctor import doctor
-from connector.commands.work import work as work_commands
 from connector.commands.schedules import schedules
+from connector.commands.work import work as work_commands
 from connector.config import BadSetting, Settings, read_settings
 
 

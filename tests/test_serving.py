@@ -29,7 +29,7 @@ def test_gunicorn_serves_it_in_several_processes(sqlite_schema_url: str, tmp_pat
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         ready = _answer(f"http://127.0.0.1:{port}/readyz", server)
-        assert json.loads(ready) == {"database": True, "ok": True}
+        assert json.loads(ready) == {"ok": True, "checks": {"database": "ok", "keys": "ok", "schema": "ok"}}
         assert b"Create your account" in _answer(f"http://127.0.0.1:{port}/sign-up", server)
     finally:
         server.send_signal(signal.SIGTERM)

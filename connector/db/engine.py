@@ -64,6 +64,19 @@ def make_engine(address: str, *, connections: int = 40) -> sa.Engine:
     return engine
 
 
+def make_companion(engine: sa.Engine) -> sa.Engine:
+    """The engine for what many threads ask at once beside an import, such as rate limits; ends with the other.
+
+    SQLite keeps a page cache for each connection: with a pool of its own these few rows never make the connection of
+    an import one of many that have large caches.
+    """
+    if engine.dialect.name != "sqlite":
+        return engine
+    companion = make_engine(engine.url.render_as_string(hide_password=False))
+    event.listen(engine, "engine_disposed", lambda _: companion.dispose())
+    return companion
+
+
 def make_polling_engine(address: str, *, connections: int = 40) -> sa.Engine:
     """An engine for the job library, which polls: on SQLite it reads without a transaction and takes the write lock
     only before its first change."""
