@@ -133,6 +133,18 @@ class Postings:
         )
         return [row.payment_id for row in self._bound.rows(statement)]
 
+    def to_be_recorded(self, invoice_ids: Sequence[int]) -> bool:
+        """Whether a payment of one of these invoices is still to be recorded upstream, so that more looks due there."""
+        p, a = t.postings.c, t.allocations.c
+        statement = (
+            self._bound.select(t.postings, p.key)
+            .join(t.allocations, a.payment_id == p.payment_id)
+            .where(a.invoice_id.in_(list(invoice_ids)))
+            .where(p.state.in_([PostingState.QUEUED.value, PostingState.SENDING.value]))
+            .limit(1)
+        )
+        return bool(self._bound.rows(statement))
+
     def open_count(self, payment_id: str) -> int:
         """How many postings of the payment are not yet as they shall be."""
         p = t.postings.c

@@ -127,6 +127,8 @@ def _intend(wiring: Wiring, scope: PortalScope, choices: Sequence[Choice], form_
         # In the order of their ids, so that two choices that overlap never wait for each other.
         if payment is None or not all(uow.payments.lock(invoice_id, payment.id) for invoice_id in sorted(order.shares)):
             raise _TakenMeanwhile
+        if uow.postings.to_be_recorded(list(order.shares)):
+            raise Conflict("An earlier payment is being recorded just now. Nothing was charged; try again in a minute.")
         chosen = f"{minor_to_text(payment.amount, payment.currency)} {payment.currency}"
         uow.payments.tell(payment.id, "customer", "Chose to pay", chosen)
         uow.work.add(

@@ -113,6 +113,10 @@ def _settle_refunds(uow: UnitOfWork, payment_id: str, word: GatewayPayment) -> N
         if refund.state == "sent" and refund.amount <= left:
             uow.payments.change_refund(refund.id, state="settled")
             left -= refund.amount
+        elif refund.state == "sent" and word.state is PaymentState.RETURNED:
+            problem = "The bank took the whole payment back before the refund went out."
+            uow.payments.change_refund(refund.id, state="refused", problem=problem)
+            uow.payments.tell(payment_id, "gateway", "The refund did not go out", problem)
 
 
 def _move_money(wiring: Wiring, uow: UnitOfWork, payment: PaymentRow, hold: int, word: GatewayPayment) -> None:
@@ -136,6 +140,9 @@ def _move_money(wiring: Wiring, uow: UnitOfWork, payment: PaymentRow, hold: int,
     )
     uow.payments.change(payment.id, booked=hold)
     _plan_postings(wiring, uow, payment, after, word)
+    # Between taking the old record back and making the new one an invoice looks due upstream though it is paid.
+    for invoice in sorted(invoice for invoice, share in after.items() if share):
+        uow.payments.lock(invoice, payment.id)
     uow.work.add(
         Work.WRITE_BACK,
         f"{payment.id}:{payment.connection_id}",

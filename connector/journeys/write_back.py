@@ -88,7 +88,9 @@ def _close(wiring: Wiring, system: BillingSystem, access: Access, connection: Co
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
         if read:
             uow.mirror.put_invoices(connection.id, read)
-        uow.payments.release(payment_id)
+        # A refund may have been booked while the invoices were read.
+        if not uow.postings.open_count(payment_id):
+            uow.payments.release(payment_id)
 
 
 def notice_deleted(uow: UnitOfWork, connection_id: int, remote_ids: Sequence[str]) -> None:

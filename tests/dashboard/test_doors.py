@@ -7,11 +7,32 @@ import re
 import pytest
 from werkzeug.routing import Rule
 
+from connector.db.differences import Found
+from connector.db.work import work_id
 from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
+from connector.domain.tasks import What
+from connector.domain.work import Work
 from tests.dashboard.firm import Firm, Product, sign_up
 
 OPEN_TO_ALL = {"dashboard.sign_up", "dashboard.create", "dashboard.sign_in", "dashboard.enter", "dashboard.sign_out"}
+
+
+# What stands in an address where its route has a place for it.
+PLACES = {
+    "payment_id": "0" * 32,
+    "key": "0" * 32,
+    "system": "quickbooks",
+    "theme": "t1",
+    "identity": "mail:1:1",
+    "fix": "ignore",
+}
+
+
+def address(rule: Rule) -> str:
+    """An address of a route, of nothing that exists."""
+    path = re.sub(r"<row:\w+>", "1", rule.rule)
+    return re.sub(r"<(?:path:)?(\w+)>", lambda place: PLACES[place[1]], path)
 
 
 def rules(product: Product) -> list[Rule]:
@@ -27,10 +48,7 @@ def ways(product: Product) -> list[tuple[str, str, str]]:
     """(method, address with numbers in it, endpoint) of each."""
     found = []
     for rule in rules(product):
-        path = re.sub(r"<row:\w+>", "1", rule.rule)
-        path = path.replace("<payment_id>", "0" * 32).replace("<key>", "0" * 32).replace("<system>", "quickbooks")
-        path = path.replace("<theme>", "t1")
-        assert "<" not in path, path
+        path = address(rule)
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         found += [(method, path, rule.endpoint) for method in methods]
     return found
@@ -62,8 +80,7 @@ def test_nothing_changes_by_looking(small_firm: Firm) -> None:
     for rule in rules(small_firm.product):
         if "POST" not in (rule.methods or ()) or "GET" in (rule.methods or ()):
             continue
-        path = re.sub(r"<row:\w+>", "1", rule.rule).replace("<system>", "quickbooks").replace("<theme>", "t")
-        path = path.replace("<payment_id>", "0" * 32).replace("<key>", "0" * 32)
+        path = address(rule)
         found = {other.endpoint for other in rules(small_firm.product) if other.rule == rule.rule} - {rule.endpoint}
         assert small_firm.get(path).status_code == 405 or found, path
 
@@ -76,6 +93,7 @@ def test_another_merchants_rows_are_not_there(product: Product) -> None:
     owner.placed(connection)
     payment = owner.payment(connection, {invoice: 123_450}, state=PaymentState.SETTLED)
     key = owner.posting(connection, payment, PostingState.NEEDS_REVIEW, "Closed period.")
+    work, difference = _waiting(owner, connection), _different(owner, connection)
     addresses = [
         ("GET", f"/connections/{connection}"),
         ("GET", f"/connections/{connection}/progress.json"),
@@ -84,6 +102,7 @@ def test_another_merchants_rows_are_not_there(product: Product) -> None:
         ("POST", f"/connections/{connection}/survey"),
         ("POST", f"/connections/{connection}/confirm"),
         ("POST", f"/connections/{connection}/sync"),
+        ("POST", f"/connections/{connection}/compare"),
         ("POST", f"/connections/{connection}/reconnect"),
         ("POST", f"/connections/{connection}/disconnect"),
         ("POST", f"/connections/{connection}/themes"),
@@ -103,8 +122,18 @@ def test_another_merchants_rows_are_not_there(product: Product) -> None:
         ("GET", f"/payments/{payment}/refund"),
         ("POST", f"/payments/{payment}/refund"),
         ("POST", f"/payments/{payment}/postings/{key}/retry"),
+        ("POST", f"/payments/{payment}/postings/{key}/there"),
+        ("POST", f"/payments/{payment}/postings/{key}/not-there"),
+        ("POST", f"/differences/{difference}/ignore"),
+        ("POST", f"/differences/postings/{key}/ignore"),
+        ("GET", f"/work/{work}/cancel"),
+        ("POST", f"/work/{work}/cancel"),
+        ("POST", f"/work/{work}/retry"),
     ]
-    covered = {re.sub(r"/(\d+|[0-9a-f]{32}|t1)(?=/|$)", "/*", path) + method for method, path in addresses}
+    covered = {
+        re.sub(r"/(\d+|[0-9a-f]{32}|t1|mail:[^/]+|(?<=/)ignore)(?=/|$)", "/*", path) + method
+        for method, path in addresses
+    }
     with_ids = {
         re.sub(r"<[^>]+>", "*", rule.rule) + method
         for rule in rules(product)
@@ -122,6 +151,23 @@ def test_another_merchants_rows_are_not_there(product: Product) -> None:
         assert "2026-i1" not in other.get(path).text
         assert "Łódź" not in other.get(path).text
         assert "Müller Bücher" not in other.get(path).text
+
+
+def _waiting(firm: Firm, connection: int) -> str:
+    """Work of the merchant that waits; its identity."""
+    with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+        uow.work.add(Work.MAIL, "waits", partition=str(connection), delay=3600.0)
+    return work_id(Work.MAIL, firm.merchant_id, "waits")
+
+
+def _different(firm: Firm, connection: int) -> int:
+    """A difference of the merchant; its number."""
+    found = Found(What.LINK, "i1", "2026-i1", "The link stands on it", "No link stands there", "It was taken off.")
+    with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+        uow.differences.open(connection, found)
+        row = uow.differences.of(connection, What.LINK, "i1")
+    assert row
+    return row.id
 
 
 @pytest.mark.parametrize("path", ["/invoices/99999999999999999999", "/customers/abc", "/payments/../x", "/payments/zz"])

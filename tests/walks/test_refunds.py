@@ -12,7 +12,10 @@ from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
 from connector.domain.work import Work
 from connector.errors import Conflict, Invalid
-from connector.journeys import refund
+from connector.journeys import refund, sync
+from integrations.gateways.sandbox.simulator.application import EXTENSION
+from integrations.gateways.sandbox.simulator.payments import take_back
+from integrations.gateways.sandbox.simulator.records import Payment
 from tests.walks.standing import Place, new_form
 
 systems = pytest.mark.parametrize("system", ["quickbooks", "xero"])
@@ -128,6 +131,51 @@ def _write_back_state(place: Place, payment_id: str, connection_id: int) -> str:
         found = view.work.find(Work.WRITE_BACK, f"{payment_id}:{connection_id}")
     assert found is not None
     return found.state
+
+
+@systems
+def test_what_is_to_be_recorded_anew_cannot_be_paid_again_meanwhile(place: Place, system: str) -> None:
+    """Between the reversal and the new record the whole invoice looks due upstream, though most of it is paid."""
+    payment_id, (invoice,) = _paid(place, system)
+    place.here.fault(system, "error_before_commit", "payment.create")
+    refund_id = _ask(place, payment_id, invoice.balance // 4)
+    place.here.settle(lambda: place.due(system, invoice) == invoice.balance)
+    sync.one(place.here.wiring, place.here.merchant_id, invoice.id)
+    looks_due = place.mirrored(invoice)
+    assert looks_due.balance == invoice.balance and place.holder(invoice) == payment_id
+    with pytest.raises(Conflict):
+        place.here.start_payment([looks_due], {invoice.id: minor_to_text(invoice.balance // 2, invoice.currency)})
+    place.here.advance(40)
+    _arrived(place, payment_id, refund_id, invoice.balance - invoice.balance // 4)
+    place.here.settle(lambda: place.holder(invoice) is None)
+    assert place.due(system, invoice) == invoice.balance // 4
+    place.posted(place.pay([place.mirrored(invoice)]))
+    assert place.due(system, invoice) == 0
+
+
+def test_a_refund_the_bank_forestalled_is_over(place: Place) -> None:
+    (invoice,) = place.invoices("quickbooks")
+    payment_id = place.pay([invoice], "bank_returns_late")
+    place.here.settle(lambda: place.payment(payment_id).state is PaymentState.PROCESSING)
+    place.here.advance(4 * 86_400)
+    place.until(payment_id, PaymentState.SETTLED, PostingState.POSTED)
+    refund_id = _ask(place, payment_id, invoice.balance // 2)
+    gateway = place.here.upstreams.apps["sandbox"].extensions[EXTENSION]
+    gateway.faults.arm("error_after_commit", "refund.create")
+    place.here.work()
+    assert _state(place, refund_id) == "sending"
+    with gateway.book.change("test.return") as change:
+        take_back(gateway.book, change, gateway.book.get(Payment, str(_gateway_payment(place, payment_id))), "R10")
+    place.here.settle(lambda: place.payment(payment_id).state is PaymentState.RETURNED)
+    place.here.advance(40)
+    place.here.settle(lambda: _state(place, refund_id) == "refused")
+    assert place.payment(payment_id).booked == 0
+
+
+def _gateway_payment(place: Place, payment_id: str) -> str:
+    gateway = place.here.upstreams.apps["sandbox"].extensions[EXTENSION]
+    (found,) = [each.id for each in gateway.book.all(Payment) if each.reference == payment_id]
+    return str(found)
 
 
 def test_the_same_form_twice_is_one_refund(place: Place) -> None:
