@@ -108,7 +108,7 @@ bench: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.bench || { echo "A measurement failed or missed its mark: see above." >&2; exit 1; }
 
 faults: $(DEVELOPMENT)
-	@FULL=$(FULL) $(BIN)/python -m pytest tests/faults -q -n 2 --dist loadgroup || { \
+	@FAULTS=1 FULL=$(FULL) $(BIN)/python -m pytest tests/faults -q -n 2 --dist loadgroup || { \
 	  echo "The books did not survive a crash: the test above names the walk; FAULTS_SEED=n repeats an order." >&2; exit 1; }
 
 machines: $(DEVELOPMENT)
