@@ -27,7 +27,7 @@ help:
 	@echo "make lint              ruff, mypy and the import rules"
 	@echo "make format            let ruff put the code in order"
 	@echo "make bench             measure speed, one JSON line each"
-	@echo "make faults [FULL=1]   kill -9 a worker before and after every step of every walk, on both databases"
+	@echo "make faults [FULL=1]   kill -9 a worker at every step of every walk, on both databases"
 	@echo "make machines          four machines with wrong clocks, limits, fairness, a database that dies, a full disk"
 	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
 	@echo "make model [EXAMPLES=200]  random walks against a simple model; MODEL_SEED replays one"
@@ -97,7 +97,7 @@ check-imports: $(DEVELOPMENT)
 
 check-tests: $(DEVELOPMENT)
 	@echo "pytest: running everything with $(WORKERS) processes"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS) || { \
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist load $(PYTEST_ARGS) || { \
 	  echo "Tests failed: each is named above; run one alone with $(BIN)/python -m pytest PATH::NAME" >&2; exit 1; }
 
 format: $(DEVELOPMENT)
@@ -108,7 +108,7 @@ bench: $(DEVELOPMENT)
 	@$(BIN)/python -m tests.bench || { echo "A measurement failed or missed its mark: see above." >&2; exit 1; }
 
 faults: $(DEVELOPMENT)
-	@FAULTS=1 FULL=$(FULL) $(BIN)/python -m pytest tests/faults -q -n 2 --dist loadgroup || { \
+	@FULL=$(FULL) $(BIN)/python -m pytest tests/faults -q -n 2 --dist load || { \
 	  echo "The books did not survive a crash: the test above names the walk; FAULTS_SEED=n repeats an order." >&2; exit 1; }
 
 machines: $(DEVELOPMENT)

@@ -29,11 +29,13 @@ class Timing:
     """How long is waited, in seconds; only tests that kill real processes shorten it.
 
     `in_flight`: a call sent by an attempt that died may still be on its way, so this is longer than any call may take.
-    `checkout`: what a customer has to finish at the gateway.
+    `checkout`: what a customer has to finish at the gateway. `between_pages`: of the slow full sweep, which is not to
+    be in anybody's way; a hundred pages are 100,000 invoices in about an hour.
     """
 
     in_flight: float = 35.0
     checkout: float = float(CHECKOUT_SECONDS)
+    between_pages: float = 30.0
 
 
 @dataclass(frozen=True)

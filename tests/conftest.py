@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from connector.db.migrations import upgrade
 from tests.postgres_server import PostgresServer, embedded_binaries, embedded_server, server_at
+from tests.together import TogetherScheduling
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SPECIFICATIONS = REPOSITORY.parent / "shared" / "specs"
@@ -31,11 +34,15 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests stay together in one process: Playwright's loop and a second one do not share a thread."""
+    """Everything in the browser's folder needs one."""
     for item in items:
-        if item.get_closest_marker("browser") or (REPOSITORY / "tests" / "browser") in item.path.parents:
+        if (REPOSITORY / "tests" / "browser") in item.path.parents:
             item.add_marker(pytest.mark.browser)
-            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Tests that share something costly stay together in one process, in their order; all others go to who is free."""
+    return TogetherScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -20,8 +20,6 @@ from connector.journeys import fresh, sync
 from connector.journeys.connect import mark_broken
 from connector.wiring import Wiring
 
-# Between two pages of one connection. A hundred pages are 100,000 invoices in about an hour.
-PAUSE_SECONDS = 30.0
 # Asked for one by one in an attempt, and in a whole sweep: what no page brought.
 _SINGLES, _SINGLES_IN_ALL = 10, 200
 
@@ -44,7 +42,7 @@ def run(wiring: Wiring, item: WorkItem) -> None:
             uow.schedules.end(Task.FULL_SWEEP, connection_id, f"Our access has ended: {ended.why}")
         return
     if more:
-        raise TryAgain("The full sweep goes on.", after=PAUSE_SECONDS)
+        raise TryAgain("The full sweep goes on.", after=wiring.timing.between_pages)
 
 
 def _turn(wiring: Wiring, connection: ConnectionRow, stands: dict[str, Any]) -> bool:

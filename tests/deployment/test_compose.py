@@ -35,7 +35,7 @@ from tests.deployment.running import Process, started, wait_until
 from tests.postgres_server import embedded_binaries, embedded_server
 
 # One deployment for all: they run in one process, and the last ends it.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compose")]
+pytestmark = pytest.mark.slow
 SECRET = "a verifier token"
 
 

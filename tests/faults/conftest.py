@@ -21,8 +21,6 @@ WEAK = ("weak_unique_field", "weak_natural", "weak_search", "weak_none")
 PARTS = "weak_search_parts"
 SMALL = "a small company with links"
 DATABASES = ("sqlite", "postgresql")
-# Thousands of steps with a process killed at each: a target of its own (see the Makefile), asked for by name.
-ASKED = any(os.environ.get(name, "") not in ("", "0") for name in ("FAULTS", "FULL", "RECORD_CHECKPOINTS"))
 FULL = os.environ.get("FULL", "") not in ("", "0")
 SEED = int(os.environ.get("FAULTS_SEED", "20261122"))
 _NOTES = "tests/faults"
@@ -37,19 +35,9 @@ class Theatre:
     killer: Killer
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of one database stay together and in order: they share its stage."""
-    for item in items:
-        if "theatre" in getattr(item, "fixturenames", ()):
-            database = next(name for name in DATABASES if name in item.name)
-            item.add_marker(pytest.mark.xdist_group(f"faults-{database}"))
-
-
 @pytest.fixture(scope="module", params=DATABASES)
 def theatre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
     """Everything connected and read, on one of the databases."""
-    if not ASKED:
-        pytest.skip("make faults kills a worker at every step of every walk; it takes several minutes a database")
     directory = tmp_path_factory.mktemp(f"faults-{request.param}")
     if request.param == "sqlite":
         yield from _theatre(f"sqlite:///{directory / 'duebridge.db'}", directory)
@@ -62,13 +50,14 @@ def theatre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def _theatre(url: str, directory: Path) -> Iterator[Theatre]:
     with stage(url, directory, passed=directory / "passed") as here:
-        yield raise_curtain(here, directory / "passed")
+        killer = Killer(here, directory / "passed", seed=SEED, other=url.startswith("postgres"), whole=FULL)
+        yield raise_curtain(here, killer)
     if log := os.environ.get("RECORD_CHECKPOINTS"):
         with Path(log).open("a") as record:
             record.writelines(line.split(" ", 1)[1] for line in (directory / "passed").open())
 
 
-def raise_curtain(here: Stage, passed: Path) -> Theatre:
+def raise_curtain(here: Stage, killer: Killer) -> Theatre:
     """Connect and read everything. A company with links belongs to a merchant of its own: it is a small one."""
     here.look_after()
     connections = {system: here.connect(system, place_links=False) for system in SYSTEMS}
@@ -78,7 +67,8 @@ def raise_curtain(here: Stage, passed: Path) -> Theatre:
     places = {name: Place(here, connections) for name in connections}
     places[SMALL] = Place(small, {"quickbooks": small.connect("quickbooks")})
     here.drain()
-    return Theatre(here, places, Killer(here, passed, seed=SEED))
+    here.hush()
+    return Theatre(here, places, killer)
 
 
 @pytest.fixture
@@ -93,7 +83,8 @@ def deaths(record_property: Callable[[str, object], None]) -> Iterator[list[int]
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What `make faults` prints: the seed, and how many processes died on each database."""
     lines = []
-    for report in (*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")):
+    # Told as a test is taken down; such reports stand under no name.
+    for report in terminalreporter.getreports(""):
         for name, value in report.user_properties:
             if name == _NOTES:
                 lines.append((report.nodeid, str(value)))

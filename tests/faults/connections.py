@@ -10,7 +10,7 @@ from connector.domain.records import Kind
 from connector.journeys import connect
 from tests.faults.stage import Stage
 from tests.faults.upstreams import SECOND_COMPANY
-from tests.faults.walks import Walk
+from tests.faults.walks import NIGHTLY, RENEWAL, Walk
 from tests.walks.standing import Place
 
 
@@ -19,6 +19,8 @@ class Imported(Walk):
     """The first import of a small company, with a link on each open invoice."""
 
     name: ClassVar[str] = "first import"
+    # Webhooks of the links just placed may ask for another reading, or not.
+    foreign = (*RENEWAL, *NIGHTLY, ".cdc")
     own: Place | None = field(default=None)
 
     @property

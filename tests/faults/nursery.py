@@ -31,10 +31,10 @@ from tests.faults.places import places
 from tests.weakbooks.weaknesses import ALL
 from tests.weakbooks.wiring import with_weak
 
-# A dead worker is noticed within a second, and work the engine has lost within four.
-PACE = Pace(poll=0.03, beat=0.1, dead_after=0.6, sweep=1.0, lost_after=3.0, threads=8)
+# A dead worker is noticed within half a second, and work the engine has lost within two.
+PACE = Pace(poll=0.03, beat=0.1, dead_after=0.4, sweep=0.5, lost_after=1.5, threads=8)
 # The simulators answer within milliseconds; the harness sees to it that none is busy when the next worker begins.
-TIMING = Timing(in_flight=1.0)
+TIMING = Timing(in_flight=1.0, between_pages=0.1)
 
 
 def wiring_of(settings: Mapping[str, str], control: Control, weak: str) -> Wiring:

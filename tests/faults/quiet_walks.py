@@ -13,7 +13,7 @@ from connector.domain.links import Scope
 from connector.domain.tasks import Task
 from connector.journeys import inject, proof, sync
 from tests.faults.upstreams import SECOND_COMPANY
-from tests.faults.walks import Walk
+from tests.faults.walks import NIGHTLY, RENEWAL, Walk
 
 
 @dataclass
@@ -73,6 +73,7 @@ class Expired(Synced):
     """The access token runs out: it is renewed in the middle of a reading."""
 
     name: ClassVar[str] = "token renewed"
+    foreign = NIGHTLY
 
     def strike(self) -> None:
         self.here.fault(self.system, "expire_tokens", "*")
@@ -88,9 +89,13 @@ class Mailed(Walk):
     before: int = 0
 
     def prepare(self) -> None:
-        (invoice,) = self.place.invoices(self.system)
         with self.here.wiring.database.view(self.here.merchant_id) as view:
-            self.address = view.invoices.customer_addresses(self.connection, invoice.customer)[0]
+            rows = (
+                view.invoices.by_remote(self.connection, row["id"]) for row in self.here.books(self.system)["invoices"]
+            )
+            customers = (row.customer for row in rows if row is not None)
+            found = (view.invoices.customer_addresses(self.connection, customer) for customer in customers)
+            self.address = next(addresses[0] for addresses in found if addresses)
         self.before = len(self._mails())
 
     def strike(self) -> None:
@@ -112,15 +117,22 @@ class Scheduled(Walk):
     """The nightly tasks of one connection: a full reading, the comparison of both sides, access renewed ahead."""
 
     name: ClassVar[str] = "night"
+    foreign = RENEWAL
 
     def strike(self) -> None:
+        """The next night: what is nightly is done once for a day."""
+        self.here.advance(86_400)
         self.here.make_everything_due(self.connection)
 
     def arrived(self) -> bool:
         self.reconnect()
+        s = t.schedules.c
+        due = sa.select(sa.func.count()).where(
+            s.connection_id == self.connection,
+            s.state == "on",
+            s.task != Task.TOKEN,
+            s.next_at <= self.here.now(),
+        )
         with self.here.wiring.database.engine.connect() as connection:
-            s = t.schedules.c
-            due = sa.select(sa.func.count()).where(
-                s.connection_id == self.connection, s.task != Task.TOKEN, s.next_at <= self.here.now()
-            )
-            return not connection.execute(due).scalar_one() and not self.here.unfinished()
+            left = connection.execute(due).scalar_one()
+        return not left and not self.here.unfinished(nightly=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -139,9 +139,14 @@ class Stage(World):
                 connection.execute(sa.delete(table))
             connection.execute(sa.delete(t.leases).where(t.leases.c.name.like("tokens:%")))
 
+    def hush(self) -> None:
+        """Nothing is due by the clock until a walk asks for it: what a walk passes is the walk's own."""
+        with self.wiring.database.engine.begin() as connection:
+            connection.execute(_scheduled().values(next_at=self.now() + timedelta(days=3650)))
+
     def make_everything_due(self, connection_id: int | None = None) -> None:
         """Let what the schedule holds, for one connection or all, be due now, and the hourly tasks of housekeeping."""
-        due = sa.update(t.schedules).values(next_at=self.now())
+        due = _scheduled().values(next_at=self.now())
         if connection_id is not None:
             due = due.where(t.schedules.c.connection_id == connection_id)
         with self.wiring.database.engine.begin() as connection:
@@ -152,14 +157,21 @@ class Stage(World):
         """What the mail server was given."""
         return list(requests.get(f"{self.upstream_url}/mailbox/mails", timeout=10).json())
 
-    def unfinished(self) -> list[str]:
-        """Work that is due or dead, and why. Access is renewed again and again once the product's clock is ahead of the
-        real one, which tokens live by."""
+    def forget_a_schedule(self) -> None:
+        """Let one connection be without a schedule, as it is when it has just become active."""
+        with self.wiring.database.engine.begin() as connection:
+            chosen = connection.execute(sa.select(sa.func.min(t.schedules.c.connection_id))).scalar_one()
+            connection.execute(sa.delete(t.schedules).where(t.schedules.c.connection_id == chosen))
+
+    def unfinished(self, *, nightly: bool = False) -> list[str]:
+        """Work that is due or dead, and why. Access is renewed again and again once the product's clock is ahead of
+        the real one, which tokens live by; `nightly` work pauses for half a minute between its pages."""
+        beside = ("release", "renew") if nightly else ("release", "renew", "full_sweep", "drift")
         w = t.work.c
         with self.wiring.database.engine.connect() as connection:
             rows = connection.execute(
                 sa.select(w.id, w.state, w.error, w.next_at).where(
-                    sa.or_(w.state == "dead", sa.and_(w.state == "pending", w.kind.not_in(("release", "renew"))))
+                    sa.or_(w.state == "dead", sa.and_(w.state == "pending", w.kind.not_in(beside)))
                 )
             )
             return [f"{row.state} {row.id}: {row.error}" for row in rows]
@@ -167,6 +179,11 @@ class Stage(World):
     def drain(self) -> None:
         """Wait until no work is left but what waits for a customer's half hour."""
         self.settle(lambda: not self.unfinished())
+
+
+def _scheduled() -> sa.Update:
+    """What has a time of its own; some tasks of some systems never have."""
+    return sa.update(t.schedules).where(t.schedules.c.state == "on")
 
 
 @contextmanager

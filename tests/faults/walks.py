@@ -18,16 +18,24 @@ from tests.faults.stage import Stage
 from tests.walks.standing import Place
 from tests.weakbooks.wiring import control
 
+# Steps anybody may come by at any time, by what their names contain: each is the matter of one walk. Who renews the
+# access is whoever comes first; what is due by the clock goes on in pages, half a minute apart.
+RENEWAL = (" tokens.", " token.", ".mark_broken#")
+NIGHTLY = ("drift ", "full_sweep ", "renew ")
 _numbers = count(1)
 
 
 @dataclass
 class Walk:
-    """One walk of one system. `prepare` runs undisturbed, `strike` sets off what is to be survived."""
+    """One walk of one system. `prepare` runs undisturbed, `strike` sets off what is to be survived.
+
+    `foreign`: what it may come by without being about it, by what the names of such checkpoints contain.
+    """
 
     place: Place
     system: str
     name: ClassVar[str] = ""
+    foreign: ClassVar[tuple[str, ...]] = (*RENEWAL, *NIGHTLY)
 
     @property
     def here(self) -> Stage:
@@ -242,14 +250,17 @@ class PartRefused(Paid):
     asked_again: bool = False
 
     def strike(self) -> None:
+        self._refuse(1_000)
+        super().strike()
+
+    def _refuse(self, times: int) -> None:
         control(
             self.here.upstream_url,
             self.system,
             f"invoices/{self.invoices[1].remote_id}/refuse",
-            times=1,
+            times=times,
             message="The period of this invoice is closed.",
         )
-        super().strike()
 
     def arrived(self) -> bool:
         rows = self.place.newest(self.payment_id)
@@ -257,6 +268,7 @@ class PartRefused(Paid):
         if not self.asked_again and states == sorted([PostingState.POSTED] * 2 + [PostingState.NEEDS_REVIEW]):
             (refused,) = (row for row in rows if row.state is PostingState.NEEDS_REVIEW)
             assert refused.part == self.invoices[1].remote_id and "closed" in refused.problem
+            self._refuse(0)
             review.retry(self.here.wiring, self.here.merchant_id, refused.key, 1)
             self.asked_again = True
         return super().arrived()

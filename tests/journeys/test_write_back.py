@@ -13,7 +13,7 @@ from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
 from connector.journeys import review
 from tests.weakbooks.adapter import WeakBooks
-from tests.weakbooks.place import AFTER_A_LOST_CALL, READ_TIMEOUT, WeakPlace
+from tests.weakbooks.place import AFTER_A_LOST_CALL, WeakPlace
 from tests.weakbooks.weaknesses import Weakness
 from tests.weakbooks.wiring import control, with_weak
 
@@ -77,9 +77,9 @@ def test_a_call_without_a_clear_answer(weak_on_both: WeakPlace, weakness: Weakne
 def test_an_answer_that_comes_too_late(weak: WeakPlace, weakness: Weakness) -> None:
     """The system records it after we have given up waiting."""
     (invoice,) = weak.invoices(weakness)
-    weak.fault(weakness, "slow", "payment.create", seconds=READ_TIMEOUT * 2)
+    weak.fault(weakness, "slow", "payment.create", seconds=1.0)
     payment_id = weak.settle([invoice])
-    weak.work()
+    weak.work_impatiently(weakness, 0.5)
     weak.finish(payment_id, rounds=30)
     if weakness is NONE:
         person_settles(weak, payment_id)

@@ -29,8 +29,6 @@ from tests.weakbooks.wiring import connect_weak, control, with_weak
 
 # Longer than any call may take: only then is looked up what became of a lost one.
 AFTER_A_LOST_CALL = 36.0
-# An adapter's patience here: a slow answer is one that comes after this many seconds.
-READ_TIMEOUT = 0.4
 _SETTLED = {PostingState.POSTED, PostingState.NEEDS_REVIEW, PostingState.REVERSED, PostingState.SUPERSEDED}
 _forms = count(1)
 
@@ -57,6 +55,14 @@ class WeakPlace:
     def work(self) -> int:
         """Do everything that is due."""
         return run_due(self.wiring, HANDLERS)
+
+    def work_impatiently(self, weakness: Weakness, seconds: float) -> int:
+        """Do everything that is due, waiting no longer than this for an answer of one of the systems."""
+        patient, self.wiring = self.wiring, with_weak(self.wiring, weakness, self.url, timeout=(seconds, seconds))
+        try:
+            return self.work()
+        finally:
+            self.wiring = patient
 
     def books(self, weakness: Weakness) -> Books:
         return self.upstreams.of(weakness)
@@ -151,7 +157,7 @@ def weak_place(database_url: str) -> Iterator[WeakPlace]:
         clock = lambda: made[0].now() if made else NOW  # noqa: E731
         database = Database(shop.wiring.database.engine, shop.wiring.database.vault, clock, lambda *_: None)
         wiring = replace(shop.wiring, database=database, clock=clock)
-        wiring = with_weak(wiring, ALL, server.url, timeout=(2.0, READ_TIMEOUT))
+        wiring = with_weak(wiring, ALL, server.url)
         made.append(WeakPlace(shop, wiring, upstreams, server.url))
         here = made[0]
         for weakness in ALL:
