@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from tests.faults.quiet_walks import Expired, Mailed, Scheduled, Synced
 from tests.faults.walks import Abandoned, Make, Paid, Parked, PartRefused, Refunded, Returned
 from tests.walks.standing import Place
+
+# What else may happen to the call that records a payment, beside the lost answer and the call that never arrived.
+OTHER_FAULTS = ("error_before_commit", "error_after_commit", "html_503", "truncated_json", "throttle")
 
 
 def walks_of(place: Place, system: str) -> Mapping[str, Make]:
@@ -17,6 +21,7 @@ def walks_of(place: Place, system: str) -> Mapping[str, Make]:
         "never arrived": lambda: Paid(place, system, fault="drop_before_commit"),
         "refund": lambda: Refunded(place, system),
     }
+    made |= {fault: partial(Paid, place, system, fault=fault) for fault in OTHER_FAULTS}
     if system.endswith("_parts"):
         return {
             "three parts": lambda: Paid(place, system, parts=3),

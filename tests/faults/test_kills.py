@@ -19,7 +19,7 @@ from tests.faults import judge
 from tests.faults.conftest import FULL, PARTS, SMALL, WEAK, Theatre
 from tests.faults.connections import Disconnected, Imported
 from tests.faults.quiet_walks import Regenerated
-from tests.faults.repertoire import walks_of
+from tests.faults.repertoire import OTHER_FAULTS, walks_of
 from tests.faults.stage import SYSTEMS
 from tests.faults.walks import Paid, Refunded
 
@@ -39,6 +39,8 @@ WALKS = {
     "xero": _BOTH,
     **{name: ("payment", "answer lost", "never arrived", "refund") for name in WEAK},
 }
+if FULL:
+    WALKS = {system: (*walks, *OTHER_FAULTS) for system, walks in WALKS.items()}
 _STAMP = "2026-11-22T16:29:58.000Z"
 pytestmark = pytest.mark.timeout(7200 if FULL else 900)
 
