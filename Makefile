@@ -3,8 +3,9 @@
 SHELL = /bin/sh
 PORT = 8000
 WORKERS = 2
-MINUTES = 2
-EXAMPLES = 200
+MINUTES =
+EXAMPLES =
+DATABASE = both
 PYTEST_ARGS =
 SOAK_ARGS =
 
@@ -30,7 +31,7 @@ help:
 	@echo "make faults [FULL=1]   kill -9 a worker before and after every step of every walk, on both databases"
 	@echo "make machines          four machines with wrong clocks, limits, fairness, a database that dies, a full disk"
 	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
-	@echo "make model [EXAMPLES=200]  random walks against a simple model; MODEL_SEED replays one"
+	@echo "make model [MINUTES=n | EXAMPLES=60]  random walks against a simple model, on both databases at once (DATABASE=sqlite: one)"
 	@echo "make lock              write the requirements files anew (needs uv)"
 	@echo "make clean             remove .venv, caches and builds; data stays"
 
@@ -116,11 +117,12 @@ machines: $(DEVELOPMENT)
 	$(BIN)/python -m tests.machines
 
 soak: $(DEVELOPMENT)
-	@$(BIN)/python -m tests.soak $(MINUTES) $(SOAK_ARGS)
+	@$(BIN)/python -m tests.soak $(or $(MINUTES),2) $(SOAK_ARGS)
 
 model: $(DEVELOPMENT)
-	@MODEL_EXAMPLES=$(EXAMPLES) MODEL_STEPS=60 MODEL_SEED=$${MODEL_SEED:-$$(date +%s)} \
-	  $(BIN)/python -m pytest tests/walks/test_model.py -q -n 0 -rP --show-capture=stdout
+	@MODEL_SEED=$(MODEL_SEED) MODEL_REPLAY=$(MODEL_REPLAY) $(BIN)/python -m tests.model --database $(DATABASE) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) || { \
+	  echo "The books did not agree with the model: the line above names the walk and what replays it." >&2; exit 1; }
 
 browser:
 	@if [ -n "$$DUEBRIDGE_CHROMIUM" ]; then echo "Browser tests use $$DUEBRIDGE_CHROMIUM"; exit 0; fi; \
