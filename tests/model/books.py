@@ -135,10 +135,10 @@ class Books(RuleBasedStateMachine):
             return
         if "/checkout/" not in address or button == "leave":
             return
-        self.here.press(address, button)
+        pressed = self.here.press(address, button)
         taken = self._at_the_gateway(address)
         payment_id = taken.reference
-        settles = button in ("approve", "bank_settles") and taken.status in ("settled", "processing")
+        settles = pressed and button in ("approve", "bank_settles") and taken.status in ("settled", "processing")
         if payment_id not in self.model.payments:
             # What an earlier form began for the same invoices keeps its amounts.
             with self.here.wiring.database.view(self.here.merchant_id) as view:

@@ -5,6 +5,7 @@ By the simulator's own books the payment stands once, the ledger is in balance, 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -182,6 +183,10 @@ def test_an_answer_that_comes_after_we_gave_up_waiting(place: Place, system: str
     with patch.object(adapter._session.transport, "_manifest", patience):
         place.until(payment_id, PaymentState.SETTLED)
     assert any("did not answer in time" in line for line in place.story(payment_id))
+    # No call lasts until the look-up: by then it has arrived.
+    end = time.monotonic() + 60
+    while not place.upstream(system, payment_id) and time.monotonic() < end:
+        time.sleep(0.02)
     goes_on(place, payment_id)
     stands_once(place, system, payment_id, invoice)
 

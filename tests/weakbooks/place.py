@@ -29,8 +29,6 @@ from tests.weakbooks.wiring import connect_weak, control, with_weak
 
 # Longer than any call may take: only then is looked up what became of a lost one.
 AFTER_A_LOST_CALL = 36.0
-# An adapter's patience here: a slow answer is one that comes after this many seconds.
-READ_TIMEOUT = 0.4
 _SETTLED = {PostingState.POSTED, PostingState.NEEDS_REVIEW, PostingState.REVERSED, PostingState.SUPERSEDED}
 _forms = count(1)
 
@@ -151,7 +149,7 @@ def weak_place(database_url: str) -> Iterator[WeakPlace]:
         clock = lambda: made[0].now() if made else NOW  # noqa: E731
         database = Database(shop.wiring.database.engine, shop.wiring.database.vault, clock, lambda *_: None)
         wiring = replace(shop.wiring, database=database, clock=clock)
-        wiring = with_weak(wiring, ALL, server.url, timeout=(2.0, READ_TIMEOUT))
+        wiring = with_weak(wiring, ALL, server.url)
         made.append(WeakPlace(shop, wiring, upstreams, server.url))
         here = made[0]
         for weakness in ALL:
