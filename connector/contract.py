@@ -41,6 +41,10 @@ class TryAgain(Answer):
         self.after = after
 
 
+# The code of a refusal that says: this one record is in a form that cannot be read.
+UNREADABLE = "unreadable"
+
+
 class Refused(Answer):
     """The upstream understood and said no; asking again changes nothing. `code` is the vendor's own."""
 

@@ -23,7 +23,7 @@ from connector.domain.work import Work
 from connector.journeys import drift, fix_difference, full_sweep, review, sync
 from connector.reading import differences
 from connector.reading.audit import audit
-from connector.reading.differences import Difference
+from connector.reading.difference_fixes import Difference
 from tests.walks.standing import Place, both_connected
 
 systems = pytest.mark.parametrize("system", ["quickbooks", "xero"])
