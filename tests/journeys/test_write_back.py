@@ -12,6 +12,7 @@ import pytest
 from connector.db.rows import InvoiceRow
 from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
+from connector.errors import Invalid, Unavailable
 from connector.journeys import review
 from tests.weakbooks.adapter import WeakBooks
 from tests.weakbooks.place import AFTER_A_LOST_CALL, WeakPlace
@@ -125,6 +126,66 @@ def test_a_system_nobody_listens_at(weak: WeakPlace, weakness: Weakness, free_po
     assert [row.state for row in weak.postings(payment_id)] == [PostingState.QUEUED]
     weak.finish(payment_id)
     stands_once(weak, payment_id, invoice)
+
+
+def test_the_number_a_person_names_is_looked_at_where_the_system_can_be_asked(weak: WeakPlace) -> None:
+    ours, other = weak.invoices(NONE)[0], weak.invoices(NONE, total=700)[0]
+    weak.fault(NONE, "drop_after_commit", "payment.create", times=2)
+    payment_id, another = weak.settle([ours]), weak.settle([other])
+    for one in (payment_id, another):
+        weak.finish(one)
+    (posting,) = weak.newest(payment_id)
+    (number,), (wrong,) = ([str(line["id"]) for line in weak.standing(one)] for one in (payment_id, another))
+
+    def there(named: str) -> None:
+        review.stands_there(weak.wiring, weak.shop.merchant_id, posting.key, number=named, user_id=1)
+
+    with pytest.raises(Invalid, match="has no payment with the number p999"):
+        there("p999")
+    with pytest.raises(Invalid, match=f"Payment {wrong} in .* is one of 7.00 USD; this one is of 10.00 USD"):
+        there(wrong)
+    weak.fault(NONE, "drop_before_commit", "payment.read", times=3)
+    with pytest.raises(Unavailable, match="could not be asked"):
+        there(number)
+    weak.upstreams.faults[NONE.name].clear()
+    assert [row.state for row in weak.newest(payment_id)] == [PostingState.NEEDS_REVIEW]
+    there(f" {number} ")
+    weak.finish(payment_id)
+    stands_once(weak, payment_id, ours)
+    person_settles(weak, another)
+
+
+def test_a_payment_voided_there_is_none(weak: WeakPlace) -> None:
+    (invoice,) = weak.invoices(NONE)
+    weak.fault(NONE, "drop_after_commit", "payment.create")
+    payment_id = weak.settle([invoice])
+    weak.finish(payment_id)
+    (posting,) = weak.newest(payment_id)
+    number = str(weak.standing(payment_id)[0]["id"])
+    control(weak.url, NONE, f"payments/{number}/void")
+    with pytest.raises(Invalid, match="was voided or deleted"):
+        review.stands_there(weak.wiring, weak.shop.merchant_id, posting.key, number=number, user_id=1)
+    person_settles(weak, payment_id)
+    stands_once(weak, payment_id, invoice)
+
+
+class _Mute(WeakBooks):
+    payment = None  # type: ignore[assignment]
+
+
+def test_a_system_that_cannot_be_asked_is_taken_at_the_persons_word(
+    weak: WeakPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weak.wiring.system(NONE.name), "__class__", _Mute)
+    (invoice,) = weak.invoices(NONE)
+    weak.fault(NONE, "drop_after_commit", "payment.create")
+    payment_id = weak.settle([invoice])
+    weak.finish(payment_id)
+    (posting,) = weak.newest(payment_id)
+    review.stands_there(weak.wiring, weak.shop.merchant_id, posting.key, number="whatever they say", user_id=1)
+    assert [(row.state, row.remote_id) for row in weak.newest(payment_id)] == [
+        (PostingState.POSTED, "whatever they say")
+    ]
 
 
 @askable
