@@ -17,7 +17,7 @@ BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: help venv demo test lint format bench faults machines soak model lock browser check-ruff check-types check-imports check-tests clean
+.PHONY: help venv demo test lint format bench faults machines soak model lock programs check-ruff check-types check-imports check-tests clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -78,7 +78,7 @@ demo: $(RUNTIME)
 	@echo "Starting the demonstration on port $(PORT); Ctrl-C stops it"
 	@exec $(BIN)/duebridge demo --port $(PORT)
 
-test: $(DEVELOPMENT) browser lint check-tests
+test: $(DEVELOPMENT) programs lint check-tests
 
 lint: check-ruff check-types check-imports
 
@@ -124,26 +124,8 @@ model: $(DEVELOPMENT)
 	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) || { \
 	  echo "The books did not agree with the model: the line above names the walk and what replays it." >&2; exit 1; }
 
-browser:
-	@if [ -n "$$DUEBRIDGE_CHROMIUM" ]; then echo "Browser tests use $$DUEBRIDGE_CHROMIUM"; exit 0; fi; \
-	for name in chromium chromium-browser google-chrome google-chrome-stable; do \
-	  if command -v $$name >/dev/null 2>&1; then echo "Browser tests use $$(command -v $$name)"; exit 0; fi; \
-	done; \
-	if command -v apt-get >/dev/null 2>&1; then \
-	  root=; may=no; \
-	  if [ "$$(id -u)" = 0 ]; then may=yes; \
-	  elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then root="sudo -n"; may=yes; fi; \
-	  if [ $$may = yes ]; then \
-	    echo "Installing Chromium and fonts from the system's packages for the browser tests (about a minute)"; \
-	    log=$$(mktemp); \
-	    if { $$root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -q \
-	        --no-install-recommends chromium fonts-noto-core fonts-noto-cjk; } >"$$log" 2>&1 </dev/null; then \
-	      rm -f "$$log"; exit 0; \
-	    fi; \
-	    tail -5 "$$log"; rm -f "$$log"; \
-	  fi; \
-	fi; \
-	echo "No Chromium here: browser tests will be skipped and named. Install the packages chromium, fonts-noto-core and fonts-noto-cjk, or set DUEBRIDGE_CHROMIUM to a browser."
+programs:
+	@sh tests/system_packages.sh
 
 lock:
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: install it with pipx install uv, then run make lock again." >&2; exit 1; }
