@@ -27,6 +27,7 @@ def page() -> ResponseReturnValue:
         "differences",
         "differences",
         waiting=differences.waiting(wiring(), merchant_id()),
+        total=differences.count(wiring(), merchant_id()),
         ignored=differences.ignored(wiring(), merchant_id()),
         put_right=differences.put_right(wiring(), merchant_id()),
         titles={name: system.manifest.title for name, system in wiring().systems.items()},

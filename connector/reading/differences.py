@@ -104,10 +104,20 @@ _TWINS = sa.select(_i.id, _i.connection_id, _i.number, _i.customer, _i.currency,
 
 
 def count(wiring: Wiring, merchant_id: int) -> int:
-    """How many differences wait for a person."""
+    """How many differences wait for a person, with records that could not be read and links that were refused."""
     with wiring.database.reader(merchant_id) as reader:
-        of_night, in_review = reader.first(_COUNT)
-        return int(of_night) + int(in_review) + failed_records.count(reader)
+        return _between_books(reader) + failed_records.count(reader)
+
+
+def between_books(wiring: Wiring, merchant_id: int) -> int:
+    """How many differences between our books and theirs wait for a person."""
+    with wiring.database.reader(merchant_id) as reader:
+        return _between_books(reader)
+
+
+def _between_books(reader: Reader) -> int:
+    of_night, in_review = reader.first(_COUNT)
+    return int(of_night) + int(in_review)
 
 
 def waiting(wiring: Wiring, merchant_id: int) -> list[Difference]:

@@ -32,6 +32,7 @@ def _ignored(what: What, connection: Any, subject: Any, cause: Any) -> sa.Column
 _SUBJECT = sa.func.substr(_s.kind + ":" + _s.remote_id, 1, LONGEST_SUBJECT)
 _UNREAD_WHERE = (
     _s.merchant_id == _MERCHANT,
+    _c.merchant_id == _MERCHANT,
     _c.state.in_(("active", "broken")),
     ~_ignored(What.UNREAD, _s.connection_id, _SUBJECT, _s.why),
 )
@@ -51,6 +52,7 @@ _UNREAD = (
 # A link matters while somebody may pay by it.
 _REFUSED_WHERE = (
     _g.merchant_id == _MERCHANT,
+    _c.merchant_id == _MERCHANT,
     _g.state == "refused",
     _g.link_id.is_not(None),
     _c.state == "active",
