@@ -3,8 +3,9 @@
 SHELL = /bin/sh
 PORT = 8000
 WORKERS = 2
-MINUTES = 2
-EXAMPLES = 200
+MINUTES =
+EXAMPLES =
+DATABASE = both
 PYTEST_ARGS =
 SOAK_ARGS =
 
@@ -16,7 +17,7 @@ BASE = $(VENV)/.base
 RUNTIME = $(VENV)/.runtime
 DEVELOPMENT = $(VENV)/.development
 
-.PHONY: help venv demo test lint format bench faults machines soak model lock browser check-ruff check-types check-imports check-tests clean
+.PHONY: help venv demo test lint format bench faults machines soak model lock programs check-ruff check-types check-imports check-tests clean
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 
@@ -30,7 +31,7 @@ help:
 	@echo "make faults [FULL=1]   kill -9 a worker at every step of every walk, on both databases"
 	@echo "make machines          four machines with wrong clocks, limits, fairness, a database that dies, a full disk"
 	@echo "make soak [MINUTES=2]  everything at once, processes killed at random, then count (DATABASE_URL, else SQLite)"
-	@echo "make model [EXAMPLES=200]  random walks against a simple model; MODEL_SEED replays one"
+	@echo "make model [MINUTES=n | EXAMPLES=60]  random walks against a simple model, on both databases at once (DATABASE=sqlite: one)"
 	@echo "make lock              write the requirements files anew (needs uv)"
 	@echo "make clean             remove .venv, caches and builds; data stays"
 
@@ -77,7 +78,7 @@ demo: $(RUNTIME)
 	@echo "Starting the demonstration on port $(PORT); Ctrl-C stops it"
 	@exec $(BIN)/duebridge demo --port $(PORT)
 
-test: $(DEVELOPMENT) browser lint check-tests
+test: $(DEVELOPMENT) programs lint check-tests
 
 lint: check-ruff check-types check-imports
 
@@ -116,32 +117,15 @@ machines: $(DEVELOPMENT)
 	$(BIN)/python -m tests.machines
 
 soak: $(DEVELOPMENT)
-	@$(BIN)/python -m tests.soak $(MINUTES) $(SOAK_ARGS)
+	@$(BIN)/python -m tests.soak $(or $(MINUTES),2) $(SOAK_ARGS)
 
 model: $(DEVELOPMENT)
-	@MODEL_EXAMPLES=$(EXAMPLES) MODEL_STEPS=60 MODEL_SEED=$${MODEL_SEED:-$$(date +%s)} \
-	  $(BIN)/python -m pytest tests/walks/test_model.py -q -n 0 -rP --show-capture=stdout
+	@MODEL_SEED=$(MODEL_SEED) MODEL_REPLAY=$(MODEL_REPLAY) $(BIN)/python -m tests.model --database $(DATABASE) \
+	  $(if $(MINUTES),--minutes $(MINUTES)) $(if $(EXAMPLES),--examples $(EXAMPLES)) || { \
+	  echo "The books did not agree with the model: the line above names the walk and what replays it." >&2; exit 1; }
 
-browser:
-	@if [ -n "$$DUEBRIDGE_CHROMIUM" ]; then echo "Browser tests use $$DUEBRIDGE_CHROMIUM"; exit 0; fi; \
-	for name in chromium chromium-browser google-chrome google-chrome-stable; do \
-	  if command -v $$name >/dev/null 2>&1; then echo "Browser tests use $$(command -v $$name)"; exit 0; fi; \
-	done; \
-	if command -v apt-get >/dev/null 2>&1; then \
-	  root=; may=no; \
-	  if [ "$$(id -u)" = 0 ]; then may=yes; \
-	  elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then root="sudo -n"; may=yes; fi; \
-	  if [ $$may = yes ]; then \
-	    echo "Installing Chromium and fonts from the system's packages for the browser tests (about a minute)"; \
-	    log=$$(mktemp); \
-	    if { $$root apt-get update -q && DEBIAN_FRONTEND=noninteractive $$root apt-get install -y -q \
-	        --no-install-recommends chromium fonts-noto-core fonts-noto-cjk; } >"$$log" 2>&1 </dev/null; then \
-	      rm -f "$$log"; exit 0; \
-	    fi; \
-	    tail -5 "$$log"; rm -f "$$log"; \
-	  fi; \
-	fi; \
-	echo "No Chromium here: browser tests will be skipped and named. Install the packages chromium, fonts-noto-core and fonts-noto-cjk, or set DUEBRIDGE_CHROMIUM to a browser."
+programs:
+	@sh tests/system_packages.sh
 
 lock:
 	@command -v uv >/dev/null 2>&1 || { echo "make lock needs uv: install it with pipx install uv, then run make lock again." >&2; exit 1; }

@@ -21,6 +21,7 @@ from connector.domain.records import (
     Survey,
     UpstreamAccount,
     UpstreamInvoice,
+    UpstreamPayment,
 )
 from connector.manifest import AdapterConfig, Manifest
 
@@ -49,8 +50,8 @@ class Refused(Answer):
         self.code = code
 
 
-# The code of a refusal that says: a payment with this very key stands already.
-DUPLICATE = "duplicate"
+# Codes of refusals that say: a payment with this very key stands already; this one record is in no readable form.
+DUPLICATE, UNREADABLE = "duplicate", "unreadable"
 
 
 class Gone(Answer):
@@ -279,6 +280,14 @@ class BillingSystem(Protocol):
 
     def reverse_payment(self, access: Access, payment: RemotePayment) -> None:
         """Void or delete what we recorded, so that the invoices reopen. Repeatable: already reversed is success."""
+
+
+@runtime_checkable
+class ReadsPayments(Protocol):
+    """A billing system that can be asked for one payment, by the number a person sees there."""
+
+    def payment(self, access: Access, number: str) -> UpstreamPayment:
+        """The payment as it stands there. Raises Gone when there is none."""
 
 
 @runtime_checkable

@@ -20,7 +20,7 @@ from connector.contract import TryAgain
 from connector.db.work import WorkItem
 from connector.domain.work import Work
 from connector.journeys import sync
-from connector.wiring import Timing
+from connector.wiring import Timing, nobody_waits
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -110,7 +110,7 @@ def leave(engine: Engine) -> None:
 
 
 def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tuple[str, ...]) -> Iterator[str]:
-    """Read a connection to its end without the job engine; a line a turn."""
+    """Read a connection to its end without the job engine, as background work; a line a turn."""
     _tune_memory()
     wiring = roof.wire(settings, dispatch=lambda connection, item, delay: None)
     item = WorkItem(
@@ -128,7 +128,9 @@ def sync_now(settings: Settings, merchant_id: int, connection_id: int, kinds: tu
     began = monotonic()
     while True:
         try:
-            sync.run(wiring, item)
+            # Whoever typed the command can wait; customers and their payments come first.
+            with nobody_waits():
+                sync.run(wiring, item)
             yield f"Everything is read, after {monotonic() - began:.1f} s."
             return
         except TryAgain as more:

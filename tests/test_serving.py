@@ -9,11 +9,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import requests
 
+from connector.contract import Access
 from connector.demo.processes import free_ports
+from connector.domain.records import Kind, Page
+from connector.serving import sync_now
+from integrations.systems.quickbooks.adapter import QuickBooks
+from tests.walks.world import world
 
 
 @pytest.mark.slow
@@ -35,6 +41,25 @@ def test_gunicorn_serves_it_in_several_processes(sqlite_schema_url: str, tmp_pat
         server.send_signal(signal.SIGTERM)
         server.wait(30)
     assert server.returncode == 0, (tmp_path / "gunicorn.log").read_text()
+
+
+def test_a_reading_from_the_command_line_leaves_its_part_of_the_limits_to_others(sqlite_schema_url: str) -> None:
+    """It is background work, in the threads that read pages as well; the budgets' rules are tested where they are."""
+    seen: list[tuple[bool, Kind]] = []
+    with world(sqlite_schema_url, invoices=40) as here, patch("connector.serving._tune_memory"):
+        connection_id = here.connect("quickbooks")
+        settings = here.wiring.settings
+        inside = QuickBooks.page
+
+        def page(self: QuickBooks, access: Access, kind: Kind, cursor: str) -> Page:
+            seen.append((access.background, kind))
+            return inside(self, access, kind, cursor)
+
+        with patch.object(QuickBooks, "page", page):
+            said = list(sync_now(settings, here.merchant_id, connection_id, ()))
+            assert said[-1].startswith("Everything is read")
+    assert {kind for _, kind in seen} >= {Kind.INVOICE, Kind.CUSTOMER}
+    assert all(background for background, _ in seen)
 
 
 @pytest.mark.slow

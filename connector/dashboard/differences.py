@@ -9,12 +9,13 @@ from flask.typing import ResponseReturnValue
 
 from connector.dashboard.frame import act, merchant_id, show, staff_blueprint, user_id
 from connector.errors import ConnectorError, NotFound
-from connector.journeys import fix_difference, review
+from connector.journeys import fix_difference, fix_record, review
 from connector.reading import differences
 from connector.web.context import wiring
 
 blueprint = staff_blueprint("differences")
 _PAGE = "/differences"
+_LEFT = "It is left as it is. You find it under Ignored."
 _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _GIVE = re.compile(r"give-([0-9]{1,15})", re.ASCII)
 
@@ -26,6 +27,7 @@ def page() -> ResponseReturnValue:
         "differences",
         "differences",
         waiting=differences.waiting(wiring(), merchant_id()),
+        total=differences.count(wiring(), merchant_id()),
         ignored=differences.ignored(wiring(), merchant_id()),
         put_right=differences.put_right(wiring(), merchant_id()),
         titles={name: system.manifest.title for name, system in wiring().systems.items()},
@@ -53,6 +55,37 @@ def fix_posting(key: str, fix: str) -> ResponseReturnValue:
     raise NotFound("There is no such fix.")
 
 
+@blueprint.post("/differences/records/<row:problem_id>/<fix>")
+def fix_unread(problem_id: int, fix: str) -> ResponseReturnValue:
+    """A decision about a record that could not be read."""
+    mine = (wiring(), merchant_id(), problem_id, user_id())
+    if fix == "ignore":
+        return act(lambda: fix_record.ignore_record(*mine), done=_LEFT, back=_PAGE)
+    if fix != "read":
+        raise NotFound("There is no such fix.")
+    try:
+        read = fix_record.read_again(*mine)
+    except NotFound:
+        raise
+    except ConnectorError as error:
+        flash(error.message, "bad")
+    else:
+        asked = "What has changed there is being read. The record leaves this page once it was read."
+        flash("It could be read now." if read else asked, "good")
+    return redirect(_PAGE, 303)
+
+
+@blueprint.post("/differences/links/<row:placement_id>/<fix>")
+def fix_refused_link(placement_id: int, fix: str) -> ResponseReturnValue:
+    """A decision about a link that could not be placed."""
+    mine = (wiring(), merchant_id(), placement_id, user_id())
+    if fix == "place":
+        return act(lambda: fix_record.place_link(*mine), done="The link is being placed again.", back=_PAGE)
+    if fix == "ignore":
+        return act(lambda: fix_record.ignore_link(*mine), done=_LEFT, back=_PAGE)
+    raise NotFound("There is no such fix.")
+
+
 @blueprint.post("/differences/<row:difference_id>/<fix>")
 def fix_row(difference_id: int, fix: str) -> ResponseReturnValue:
     """A decision about any other difference."""
@@ -62,7 +95,7 @@ def fix_row(difference_id: int, fix: str) -> ResponseReturnValue:
         "place": (fix_difference.place_link, "The link is being placed again."),
         "anew": (fix_difference.record_anew, "The record is taken back and made again as it was paid."),
         "back": (fix_difference.take_back, "The record is being taken back."),
-        "ignore": (fix_difference.ignore, "It is left as it is. You find it under Ignored."),
+        "ignore": (fix_difference.ignore, _LEFT),
         "bring-back": (fix_difference.bring_back, "It is shown again."),
     }
     if fix not in fixes:

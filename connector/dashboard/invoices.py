@@ -70,7 +70,7 @@ def books() -> ResponseReturnValue:
     return jsonify(
         ledger_sum=off[0] if off else "0",
         currencies={currency: minor_to_text(minor, currency) for currency, minor in sums.items()},
-        open_differences=differences.count(wiring(), merchant_id()),
+        open_differences=differences.between_books(wiring(), merchant_id()),
     )
 
 

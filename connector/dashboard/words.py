@@ -39,6 +39,8 @@ _DIFFERENCES = {
     "link": "The link is missing on invoice {}",
     "posting": "A payment of {} does not stand in your books",
     "payment_differs": "A payment of {} was changed in your books",
+    "unread": "{} could not be read",
+    "link_refused": "The link could not be placed on invoice {}",
     "payment_extra": "A payment of {} stands in your books and should not",
 }
 _REFUND = {

@@ -137,6 +137,11 @@ class Links:
         ).first()
         return None if row is None else _row(row)
 
+    def placement_of(self, placement_id: int) -> PlacementRow:
+        """One placement. Raises NotFound."""
+        statement = self._bound.select(t.placements, *_FIELDS).where(t.placements.c.id == placement_id)
+        return _row(self._bound.one(statement, "This link placement does not exist."))
+
     def placements(self, connection_id: int, states: Sequence[str], most: int, after: int = 0) -> list[PlacementRow]:
         """Placements in these states, oldest first, with an id above `after`."""
         p = t.placements.c

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from connector.db import tables as t
 from connector.db.bound import Bound, on_conflict_insert
+from connector.db.rows import ProblemRow
 from connector.domain.records import (
     InvoiceState,
     Kind,
@@ -138,6 +139,12 @@ class Mirror:
                 seen_at=self._bound.now,
                 **record._asdict(),
             )
+
+    def problem(self, problem_id: int) -> ProblemRow:
+        """A record that could not be read. Raises NotFound, also when it has been read since."""
+        fields = [t.sync_problems.c[name] for name in ProblemRow.__dataclass_fields__]
+        statement = self._bound.select(t.sync_problems, *fields).where(t.sync_problems.c.id == problem_id)
+        return ProblemRow(**self._bound.one(statement, "This record could be read since, or is gone.")._mapping)
 
     def _forget_problems(self, connection_id: int, kind: Kind | None, records: Sequence[Any]) -> None:
         if kind is None:

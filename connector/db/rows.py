@@ -123,6 +123,19 @@ class PlacementRow:
     state: str
     replaces_link_id: int | None
     text_before: str | None
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemRow:
+    """A record upstream that could not be read, and why."""
+
+    id: int
+    connection_id: int
+    kind: str
+    remote_id: str
+    number: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

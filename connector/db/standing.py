@@ -66,7 +66,15 @@ class Standing:
         return {row.remote_id: Mirrored(**row._mapping) for row in self._bound.rows(statement)}
 
     def unconfirmed_invoices(self, connection_id: int, before: datetime, most: int) -> list[tuple[str, str]]:
-        """Invoices no reading has brought since a moment, and not deleted, as (remote id, number); the oldest first."""
+        """Invoices no reading has brought since a moment, not even as unreadable, and not deleted, as (remote id,
+        number); the oldest first."""
+        p = t.sync_problems.c
+        seen_unreadable = sa.exists().where(
+            p.connection_id == _i.connection_id,
+            p.kind == _i.kind,
+            p.remote_id == _i.remote_id,
+            p.seen_at >= before,
+        )
         statement = (
             self._bound.select(t.invoices, _i.remote_id, _i.number)
             .where(
@@ -74,6 +82,7 @@ class Standing:
                 _i.kind == Kind.INVOICE,
                 _i.state != InvoiceState.DELETED,
                 _i.confirmed_at < before,
+                ~seen_unreadable,
             )
             .order_by(_i.confirmed_at, _i.id)
             .limit(most)

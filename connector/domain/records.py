@@ -135,6 +135,12 @@ class UpstreamAccount(NamedTuple):
     currency: str
 
 
+def record_name(kind: str, number: str) -> str:
+    """One record in words: "Credit note 1042"."""
+    words = "Recurring invoice" if kind == Kind.RECURRING else kind.replace("_", " ").capitalize()
+    return f"{words} {number}".strip()
+
+
 class Unreadable(NamedTuple):
     """A record that could not be mapped: kept and shown with its cause, so that one never costs a page."""
 

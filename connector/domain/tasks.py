@@ -31,6 +31,19 @@ class What(StrEnum):
     POSTING = "posting"
     PAYMENT_DIFFERS = "payment_differs"
     PAYMENT_EXTRA = "payment_extra"
+    UNREAD = "unread"
+    LINK_REFUSED = "link_refused"
+
+
+# A difference's subject is a column of this width.
+LONGEST_SUBJECT = 64
+# What waits elsewhere (a posting, a record, a placement) and has a row of its own only where a person ignores it.
+KEPT_ELSEWHERE = (What.POSTING, What.UNREAD, What.LINK_REFUSED)
+
+
+def record_subject(kind: str, remote_id: str) -> str:
+    """How a record that could not be read is named as a difference's subject: ids are unique within a kind only."""
+    return f"{kind}:{remote_id}"[:LONGEST_SUBJECT]
 
 
 # Minutes between two readings of what is new, a system; webhooks come in between. Xero allows 5,000 calls a day for

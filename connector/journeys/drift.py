@@ -13,11 +13,11 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
-from connector.contract import Access, BillingSystem, Disconnected, Gone, TryAgain, Unclear
+from connector.contract import Access, BillingSystem, Disconnected, Gone, Refused, TryAgain, Unclear
 from connector.db.rows import ConnectionRow, PostingRow
 from connector.db.work import WorkItem
 from connector.domain.links import install_url
-from connector.domain.records import Kind, UpstreamInvoice, UpstreamPayment
+from connector.domain.records import Kind, Unreadable, UpstreamInvoice, UpstreamPayment
 from connector.domain.tasks import Task, What, business_date
 from connector.domain.work import Work
 from connector.errors import Conflict
@@ -158,6 +158,8 @@ def _page(comparison: Comparison, kind: Kind) -> None:
                 payments = [record for record in batch if isinstance(record, UpstreamPayment)]
                 drift_payments.compare(wiring, uow, connection, payments, comparison.tally)
             if start == starts[-1]:
+                uow.mirror.put_unreadable(connection.id, kind, page.unreadable)
+                comparison.tally.found += len(page.unreadable)
                 step = comparison.stands["step"] + int(page.done)
                 kept = comparison.keep(step=step, cursor=None if page.done else page.next)
                 uow.schedules.keep(Task.DRIFT, connection.id, kept)
@@ -171,15 +173,17 @@ def _invoices_no_page_brought(comparison: Comparison) -> None:
         _next_step(comparison)
         return
     asked_at = wiring.clock()
-    read = []
-    for remote_id, _ in missing:
+    read: list[UpstreamInvoice | Unreadable] = []
+    for remote_id, number in missing:
         comparison.spend()
         try:
             read.append(comparison.system.invoice(comparison.access, remote_id))
-        except Gone:
-            read.append(fresh.deleted(remote_id))
+        except (Gone, Refused) as answer:
+            read.append(fresh.instead(answer, remote_id, number))
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
-        drift_invoices.compare(wiring, uow, connection, read, asked_at, comparison.tally)
+        readable = fresh.keep(uow, connection.id, read)
+        comparison.tally.found += len(read) - len(readable)
+        drift_invoices.compare(wiring, uow, connection, readable, asked_at, comparison.tally)
         uow.schedules.keep(Task.DRIFT, connection.id, comparison.keep())
 
 

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from datetime import timedelta
 
-from connector.contract import Access, Answer, BillingSystem, Gone
+from connector.contract import UNREADABLE, Access, Answer, BillingSystem, Gone, Refused
 from connector.db.rows import ConnectionRow, InvoiceRow
+from connector.db.unit_of_work import UnitOfWork
 from connector.domain.payments import CONFIRMED_WITHIN_SECONDS
-from connector.domain.records import InvoiceState, Kind, UpstreamInvoice
+from connector.domain.records import InvoiceState, Kind, Unreadable, UpstreamInvoice
 from connector.errors import Unavailable
 from connector.wiring import Wiring
 
@@ -61,6 +62,22 @@ def _ask(wiring: Wiring, connection: ConnectionRow, invoices: Sequence[InvoiceRo
 
 def _one(system: BillingSystem, access: Access, remote_id: str) -> UpstreamInvoice:
     return system.invoice(access, remote_id)
+
+
+def instead(answer: Answer, remote_id: str, number: str) -> UpstreamInvoice | Unreadable:
+    """What is kept of an invoice that is gone, or that the system sends in no readable form. Any other answer is raised
+    again."""
+    if isinstance(answer, Gone):
+        return deleted(remote_id)
+    if isinstance(answer, Refused) and answer.code == UNREADABLE:
+        return Unreadable(remote_id, number, answer.why)
+    raise answer
+
+
+def keep(uow: UnitOfWork, connection_id: int, read: Sequence[UpstreamInvoice | Unreadable]) -> list[UpstreamInvoice]:
+    """Keep what could not be read with its cause; what could be, for the caller to store."""
+    uow.mirror.put_unreadable(connection_id, Kind.INVOICE, [one for one in read if isinstance(one, Unreadable)])
+    return [one for one in read if isinstance(one, UpstreamInvoice)]
 
 
 def deleted(remote_id: str) -> UpstreamInvoice:

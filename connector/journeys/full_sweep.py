@@ -11,10 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from connector.contract import Disconnected, Gone, TryAgain
+from connector.contract import Disconnected, Gone, Refused, TryAgain
 from connector.db.rows import ConnectionRow
 from connector.db.work import WorkItem
-from connector.domain.records import Kind, UpstreamInvoice
+from connector.domain.records import Kind, Unreadable, UpstreamInvoice
 from connector.domain.tasks import Task
 from connector.journeys import fresh, sync
 from connector.journeys.connect import mark_broken
@@ -74,10 +74,10 @@ def _ask_for_the_missing(wiring: Wiring, connection: ConnectionRow, stands: dict
     most = min(_SINGLES, _SINGLES_IN_ALL - stands["alone"])
     with wiring.database.view(connection.merchant_id) as view:
         missing = view.standing.unconfirmed_invoices(connection.id, began, most) if most > 0 else []
-    read = [_one(wiring, connection, remote_id) for remote_id, _ in missing]
+    read = [_one(wiring, connection, *invoice) for invoice in missing]
     stands["alone"] += len(read)
     with wiring.database.unit_of_work(connection.merchant_id) as uow:
-        uow.mirror.put_invoices(connection.id, read)
+        uow.mirror.put_invoices(connection.id, fresh.keep(uow, connection.id, read))
         uow.schedules.keep(Task.FULL_SWEEP, connection.id, stands)
         if not missing:
             outcome = f"Read {stands['seen']} records again, and {stands['alone']} invoices one by one."
@@ -85,9 +85,9 @@ def _ask_for_the_missing(wiring: Wiring, connection: ConnectionRow, stands: dict
     return bool(missing)
 
 
-def _one(wiring: Wiring, connection: ConnectionRow, remote_id: str) -> UpstreamInvoice:
+def _one(wiring: Wiring, connection: ConnectionRow, remote_id: str, number: str) -> UpstreamInvoice | Unreadable:
     access = replace(wiring.access(connection), background=True)
     try:
         return wiring.system(connection.system).invoice(access, remote_id)
-    except Gone:
-        return fresh.deleted(remote_id)
+    except (Gone, Refused) as answer:
+        return fresh.instead(answer, remote_id, number)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from connector.db.rows import PostingRow
+from connector.contract import Answer, Disconnected, Gone, ReadsPayments, Refused
+from connector.db.rows import ConnectionRow, PostingRow
 from connector.db.unit_of_work import UnitOfWork
 from connector.domain.ledger import receivable
+from connector.domain.money import minor_to_text
 from connector.domain.postings import PostingState
 from connector.domain.resending import only_a_person_knows
 from connector.domain.work import Work
-from connector.errors import Conflict, Invalid
+from connector.errors import Conflict, Invalid, Unavailable
+from connector.journeys.connect import mark_broken
 from connector.journeys.record_part import memory_of
 from connector.wiring import Wiring
 
@@ -38,11 +41,16 @@ def retry(wiring: Wiring, merchant_id: int, posting_key: str, user_id: int) -> N
 def stands_there(wiring: Wiring, merchant_id: int, posting_key: str, *, number: str, user_id: int) -> None:
     """A person has found the payment in a system that cannot be asked, under its own `number` there.
 
-    It is adopted, or taken back where it shall not stand any more. Raises Conflict, Invalid (number).
+    It is adopted, or taken back where it shall not stand any more. A system that can show one payment is asked for it;
+    any other is taken at the person's word. Raises Conflict, Invalid (number), Unavailable (no answer).
     """
     number = number.strip()
     if not number or len(number) > _LONGEST_NUMBER or not number.isprintable():
         raise Invalid("Enter the number the payment has in your accounting system.", field="number")
+    with wiring.database.view(merchant_id) as view:
+        doubted = _in_doubt(wiring, view, posting_key)
+        connection = view.connections.get(doubted.connection_id)
+    number = _as_it_stands(wiring, connection, doubted, number)
     with wiring.database.unit_of_work(merchant_id) as uow:
         posting = _in_doubt(wiring, uow, posting_key)
         if uow.postings.posted_as(posting.connection_id, [number]):
@@ -87,6 +95,30 @@ def shall_stand(uow: UnitOfWork, posting: PostingRow) -> bool:
     return posting.generation == max(generations) and all(
         held.get(remote_id) == share for remote_id, share in posting.allocations
     )
+
+
+def _as_it_stands(wiring: Wiring, connection: ConnectionRow, posting: PostingRow, number: str) -> str:
+    """The id of the payment a person means by a number, made sure of where the system can be asked."""
+    system = wiring.system(connection.system)
+    if not isinstance(system, ReadsPayments):
+        return number
+    title = system.manifest.title
+    try:
+        found = system.payment(wiring.access(connection), number)
+    except (Gone, Refused) as answer:
+        words = f"{title} has no payment with the number {number}. Look there once more which number it has."
+        raise Invalid(words, field="number") from answer
+    except Disconnected as ended:
+        mark_broken(wiring, connection.merchant_id, connection.id, ended.why)
+        raise Conflict(ended.why) from ended
+    except Answer as answer:
+        raise Unavailable(f"{title} could not be asked for payment {number} just now: {answer.why}") from answer
+    if found.reversed:
+        raise Invalid(f"Payment {number} was voided or deleted in {title}, so it pays nothing.", field="number")
+    if (found.amount, found.currency) != (posting.amount, posting.currency):
+        theirs, ours = (f"{minor_to_text(one.amount, one.currency)} {one.currency}" for one in (found, posting))
+        raise Invalid(f"Payment {number} in {title} is one of {theirs}; this one is of {ours}.", field="number")
+    return found.remote_id
 
 
 def _in_doubt(wiring: Wiring, uow: UnitOfWork, posting_key: str) -> PostingRow:

@@ -8,15 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from time import monotonic
 
-from connector.contract import Access, Answer, BillingSystem, Disconnected, Gone, TryAgain
+from connector.contract import Access, Answer, BillingSystem, Disconnected, TryAgain
 from connector.db.connections import Reading
-from connector.db.rows import ConnectionRow
+from connector.db.rows import ConnectionRow, ProblemRow
 from connector.db.unit_of_work import UnitOfWork
 from connector.db.work import WorkItem
 from connector.domain.records import (
     Kind,
     Page,
     Record,
+    Unreadable,
     UpstreamCustomer,
     UpstreamInvoice,
     UpstreamPayment,
@@ -42,25 +43,36 @@ def ask(wiring: Wiring, merchant_id: int, connection_id: int) -> None:
         uow.work.add(Work.SYNC, str(connection.id), partition=str(connection.id), payload={"connection": connection.id})
 
 
-def one(wiring: Wiring, merchant_id: int, invoice_id: int) -> None:
-    """Sync now, for one invoice. Raises Conflict (the connection has ended), Unavailable (no answer)."""
+def one(wiring: Wiring, merchant_id: int, wanted: int | ProblemRow) -> None:
+    """Sync now, for one invoice: by our id, or one that could not be read before.
+
+    Raises Conflict (the connection has ended, or it cannot be read, which is kept), Unavailable (no answer).
+    """
     with wiring.database.view(merchant_id) as view:
-        invoice = view.invoices.get(invoice_id)
+        invoice = wanted if isinstance(wanted, ProblemRow) else view.invoices.get(wanted)
         connection = view.connections.get(invoice.connection_id)
     if connection.state != "active" or invoice.kind != Kind.INVOICE:
         raise Conflict("Only invoices of an active connection can be read again.")
     system = wiring.system(connection.system)
+    read: UpstreamInvoice | Unreadable
     try:
         read = system.invoice(wiring.access(connection), invoice.remote_id)
-    except Gone:
-        read = fresh.deleted(invoice.remote_id)
     except Disconnected as ended:
         mark_broken(wiring, merchant_id, connection.id, ended.why)
         raise Conflict(ended.why) from ended
     except Answer as answer:
-        raise Unavailable(f"{system.manifest.title} could not be asked just now: {answer.why}") from answer
+        read = _instead(system, answer, invoice.remote_id, invoice.number)
     with wiring.database.unit_of_work(merchant_id) as uow:
-        uow.mirror.put_invoices(connection.id, [read])
+        uow.mirror.put_invoices(connection.id, fresh.keep(uow, connection.id, [read]))
+    if isinstance(read, Unreadable):
+        raise Conflict(read.why)
+
+
+def _instead(system: BillingSystem, answer: Answer, remote_id: str, number: str) -> UpstreamInvoice | Unreadable:
+    try:
+        return fresh.instead(answer, remote_id, number)
+    except Answer:
+        raise Unavailable(f"{system.manifest.title} could not be asked just now: {answer.why}") from answer
 
 
 def run(wiring: Wiring, item: WorkItem) -> None:

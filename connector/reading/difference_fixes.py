@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum, auto
+from typing import Any
 
+from connector.domain.money import minor_to_text
 from connector.domain.postings import PostingState
 from connector.domain.tasks import What
 
@@ -31,6 +34,25 @@ class Fix:
     means: str
     action: str = ""
     href: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One difference. `ref` is unlike any other's; fixes are sent below `address`; `dated` says what `found_at` is."""
+
+    ref: str
+    address: str
+    system: str
+    connection: str
+    what: str
+    name: str
+    ours: str
+    theirs: str
+    cause: str
+    found_at: datetime
+    payment_id: str | None
+    fixes: Sequence[Fix]
+    dated: str = "Since"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,3 +132,35 @@ def fixes_of_row(what: str, posting_state: str | None, title: str) -> Sequence[F
             gone = Fix("Check again", f"After you have deleted one of the two in {title}.", "check")
             return gone, Fix("Ignore", "Both stay there.", "ignore")
     return check, Fix("Ignore", "It stays as it is.", "ignore")
+
+
+def fixes_of_record(title: str, *, alone: bool) -> Sequence[Fix]:
+    """The fixes of a record that could not be read; `alone`: it can be asked for by itself."""
+    if alone:
+        means = f"After you have corrected it in {title}: this one is asked for again at once."
+    else:
+        means = f"After you have corrected and saved it in {title}: what has changed there is read again."
+    left = "It stays as it is here. Nothing of it can be paid online, and everything else goes on."
+    return Fix("Read it again", means, "read"), Fix("Ignore", left, "ignore")
+
+
+def fixes_of_link(title: str, invoice_id: int) -> Sequence[Fix]:
+    """The fixes of a link that could not be placed."""
+    return (
+        Fix("Place the link again", f"After you have put right in {title} what it names.", "place"),
+        Fix(
+            "Open the invoice",
+            "Its page has the link, to copy into your own mail.",
+            href=f"/invoices/{invoice_id}",
+        ),
+        Fix("Ignore", "The invoice goes without the link. It can still be paid by a link you send.", "ignore"),
+    )
+
+
+def in_words(invoice: Any) -> str:
+    """An invoice's state and amounts (minor units), in a sentence's part."""
+    state = str(invoice.state).capitalize()
+    if not invoice.currency:
+        return state
+    due, total = (minor_to_text(int(minor), invoice.currency) for minor in (invoice.balance, invoice.total))
+    return f"{state}, {due} of {total} {invoice.currency} due"

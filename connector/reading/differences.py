@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,30 +15,14 @@ from connector.db.reader import Reader
 from connector.domain.money import minor_to_text
 from connector.domain.postings import PostingState
 from connector.domain.records import InvoiceState, Kind
-from connector.domain.tasks import What
-from connector.reading.difference_fixes import Facts, Fix, Lost, fixes_of_posting, fixes_of_row
+from connector.domain.tasks import KEPT_ELSEWHERE, What
+from connector.reading import failed_records
+from connector.reading.difference_fixes import Difference, Facts, Lost, fixes_of_posting, fixes_of_row
 from connector.wiring import Wiring
 
 SHOWN = 100
 _d, _o, _c, _i, _p = (table.c for table in (t.differences, t.postings, t.connections, t.invoices, t.payments))
 _MERCHANT: sa.BindParameter[int] = sa.bindparam("merchant")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference. `ref` names it in addresses: d and a number, or a posting's key."""
-
-    ref: str
-    system: str
-    connection: str
-    what: str
-    name: str
-    ours: str
-    theirs: str
-    cause: str
-    found_at: datetime
-    payment_id: str | None
-    fixes: Sequence[Fix]
 
 
 class Settled(NamedTuple):
@@ -59,7 +42,7 @@ _OPEN = (
     sa.select(t.differences, _c.system, _c.name.label("connection"), _o.state.label("posting_state"))
     .join(t.connections, _c.id == _d.connection_id)
     .outerjoin(t.postings, _o.key == _d.posting_key)
-    .where(_d.merchant_id == _MERCHANT, _d.state == "open", _d.what != What.POSTING.value)
+    .where(_d.merchant_id == _MERCHANT, _d.state == "open", _d.what.not_in(KEPT_ELSEWHERE))
     .order_by(_d.found_at.desc(), _d.id.desc())
     .limit(SHOWN)
 )
@@ -96,7 +79,7 @@ _REVIEW = (
 _COUNT = sa.select(
     sa.select(sa.func.count())
     .select_from(t.differences)
-    .where(_d.merchant_id == _MERCHANT, _d.state == "open", _d.what != What.POSTING.value)
+    .where(_d.merchant_id == _MERCHANT, _d.state == "open", _d.what.not_in(KEPT_ELSEWHERE))
     .scalar_subquery(),
     sa.select(sa.func.count()).select_from(t.postings).where(*_REVIEW_WHERE).scalar_subquery(),
 )
@@ -121,15 +104,31 @@ _TWINS = sa.select(_i.id, _i.connection_id, _i.number, _i.customer, _i.currency,
 
 
 def count(wiring: Wiring, merchant_id: int) -> int:
-    """How many differences wait for a person."""
+    """How many differences wait for a person, with records that could not be read and links that were refused."""
     with wiring.database.reader(merchant_id) as reader:
-        return sum(reader.rows(_COUNT)[0])
+        return _between_books(reader) + failed_records.count(reader)
+
+
+def between_books(wiring: Wiring, merchant_id: int) -> int:
+    """How many differences between our books and theirs wait for a person."""
+    with wiring.database.reader(merchant_id) as reader:
+        return _between_books(reader)
+
+
+def _between_books(reader: Reader) -> int:
+    of_night, in_review = reader.first(_COUNT)
+    return int(of_night) + int(in_review)
 
 
 def waiting(wiring: Wiring, merchant_id: int) -> list[Difference]:
-    """Differences a person has to decide about, newest first: payments that wait for review before the others."""
+    """Differences a person has to decide about, newest first: payments that wait for review, then what was found at
+    night, then what could not be read or placed."""
     with wiring.database.reader(merchant_id) as reader:
-        return [*_reviews(wiring, reader), *(_of_row(wiring, row) for row in reader.rows(_OPEN))]
+        return [
+            *_reviews(wiring, reader),
+            *(_of_row(wiring, row) for row in reader.rows(_OPEN)),
+            *failed_records.waiting(reader, lambda name: _title(wiring, name)),
+        ]
 
 
 def ignored(wiring: Wiring, merchant_id: int) -> list[Settled]:
@@ -147,6 +146,7 @@ def put_right(wiring: Wiring, merchant_id: int, most: int = 20) -> list[Settled]
 def _of_row(wiring: Wiring, row: Any) -> Difference:
     return Difference(
         ref=f"d{row.id}",
+        address=f"/differences/{row.id}",
         system=row.system,
         connection=row.connection,
         what=row.what,
@@ -191,6 +191,7 @@ def _review(
     numbers = ", ".join(found.number or found.remote_id for found, _ in there if found is not None)
     return Difference(
         ref=row.key,
+        address=f"/differences/postings/{row.key}",
         system=row.system,
         connection=row.connection,
         what=What.POSTING.value,

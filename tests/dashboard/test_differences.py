@@ -9,7 +9,7 @@ import pytest
 
 from connector.db.differences import Found
 from connector.domain.postings import PostingState
-from connector.domain.records import InvoiceState
+from connector.domain.records import InvoiceState, Kind, Unreadable
 from connector.domain.tasks import What
 from connector.domain.work import Work
 from connector.jobs import schedule
@@ -164,3 +164,76 @@ def test_the_connection_shows_what_is_done_by_the_clock(books: tuple[Firm, int])
     for words in ("Reading what is new", "Comparing with the accounting system", "Renewing our access", "not needed"):
         assert words in said, said
     assert any("webhooks are set up once" in line for line in said)
+
+
+def test_a_record_that_could_not_be_read_is_explained_and_left_or_tried_again(books: tuple[Firm, int]) -> None:
+    firm, connection = books
+    firm.unreadable(connection)
+    number = firm.count("SELECT id FROM sync_problems")
+    page = firm.get("/differences").text
+    assert "Invoice 2026-9 could not be read" in page and "finer than a cent" in page and "Not here" in page
+    assert _fixes(page) == ["read", "ignore"] and "this one is asked for again at once" in page
+    assert "1 other difference waits for your decision" in firm.get("/").text
+    assert firm.get("/books.json").get_json()["open_differences"] == 0, "the books themselves agree"
+    assert firm.post(f"/differences/records/{number}/ignore").status_code == 303
+    page = firm.get("/differences").text
+    assert "Everything agrees" in page and "Ignored" in page and "Invoice 2026-9 could not be read" in page
+    firm.unreadable(connection)
+    assert "Everything agrees" in firm.get("/differences").text, "seen again, for the same reason"
+    _unreadable(firm, connection, Unreadable("9", "2026-9", "The record has no total."))
+    assert "The record has no total." in firm.get("/differences").text, "for another reason it is shown again"
+    assert "Everything agrees" not in firm.get("/differences").text
+
+
+def test_a_record_that_cannot_be_asked_for_alone_is_read_with_its_kind(books: tuple[Firm, int]) -> None:
+    firm, connection = books
+    _unreadable(firm, connection, Unreadable("9", "", "No usable currency."), Kind.CREDIT_NOTE)
+    page = firm.get("/differences").text
+    assert "Credit note 9 could not be read" in page and "what has changed there is read again" in page
+    number = firm.count("SELECT id FROM sync_problems")
+    assert firm.post(f"/differences/records/{number}/read").status_code == 303
+    assert [item.kind for item in firm.product.woken] == [Work.SYNC]
+    assert "What has changed there is being read." in firm.get("/differences").text
+    for path in (f"records/{number}/nonsense", "records/999999/read", "links/999999/place", "links/1/nonsense"):
+        assert firm.post(f"/differences/{path}").status_code == 404, path
+
+
+def test_a_refused_link_is_placed_again_or_left_off(books: tuple[Firm, int]) -> None:
+    firm, connection = books
+    invoice = firm.invoice(connection)
+    firm.placed(connection, state="refused", problem="The memo has no room for one more line.")
+    number = firm.count("SELECT id FROM placements")
+    for wanted in (False, True):
+        with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+            uow.connections.change(connection, place_links=wanted)
+        agrees = "Everything agrees" in firm.get("/differences").text
+        assert agrees is not wanted, "it matters only where links are placed"
+    page = firm.get("/differences").text
+    assert "The link could not be placed on invoice 2026-i1" in page and "no room for one more line" in page
+    assert _fixes(page) == ["place", str(invoice), "ignore"] and "1234.50 of 1234.50 EUR due" in page
+    assert firm.post(f"/differences/links/{number}/ignore").status_code == 303
+    page = firm.get("/differences").text
+    assert "Everything agrees" in page
+    (ignored,) = re.findall(r'action="(/differences/\d+/bring-back)"', page)
+    assert firm.post(ignored).status_code == 303
+    assert _fixes(firm.get("/differences").text) == ["place", str(invoice), "ignore"]
+    assert firm.post(f"/differences/links/{number}/place").status_code == 303
+    assert [item.kind for item in firm.product.woken] == [Work.INJECT]
+    assert "Everything agrees" in firm.get("/differences").text
+    firm.post(f"/differences/links/{number}/place")
+    assert "being placed already" in firm.get("/differences").text
+
+
+def test_of_very_many_the_latest_are_shown_and_counted(small_books: tuple[Firm, int]) -> None:
+    firm, connection = small_books
+    with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+        many = [Unreadable(str(number), f"N-{number}", "The record has no total.") for number in range(130)]
+        uow.mirror.put_unreadable(connection, Kind.INVOICE, many)
+    page = firm.get("/differences").text
+    assert page.count("could not be read</h2>") == 100 and "130 wait in all" in page
+    assert "130 other differences wait for your decision" in firm.get("/").text
+
+
+def _unreadable(firm: Firm, connection: int, record: Unreadable, kind: Kind = Kind.INVOICE) -> None:
+    with firm.product.wiring.database.unit_of_work(firm.merchant_id) as uow:
+        uow.mirror.put_unreadable(connection, kind, [record])

@@ -94,6 +94,8 @@ def test_another_merchants_rows_are_not_there(product: Product) -> None:
     payment = owner.payment(connection, {invoice: 123_450}, state=PaymentState.SETTLED)
     key = owner.posting(connection, payment, PostingState.NEEDS_REVIEW, "Closed period.")
     work, difference = _waiting(owner, connection), _different(owner, connection)
+    owner.unreadable(connection)
+    record, link = owner.count("SELECT id FROM sync_problems"), owner.count("SELECT id FROM placements")
     addresses = [
         ("GET", f"/connections/{connection}"),
         ("GET", f"/connections/{connection}/progress.json"),
@@ -126,6 +128,8 @@ def test_another_merchants_rows_are_not_there(product: Product) -> None:
         ("POST", f"/payments/{payment}/postings/{key}/not-there"),
         ("POST", f"/differences/{difference}/ignore"),
         ("POST", f"/differences/postings/{key}/ignore"),
+        ("POST", f"/differences/records/{record}/ignore"),
+        ("POST", f"/differences/links/{link}/ignore"),
         ("GET", f"/work/{work}/cancel"),
         ("POST", f"/work/{work}/cancel"),
         ("POST", f"/work/{work}/retry"),

@@ -99,6 +99,7 @@ def furnish(firm: Firm) -> dict[str, str]:
         row = uow.differences.of(books, What.LINK, "i3")
         assert row is not None
         uow.differences.close(row.id, "ignored", "Left as it is.")
+    firm.unreadable(books)
     schedule.record(firm.product.wiring.database, NOW, firm.product.wiring.systems)
     return {
         "differences": "/differences",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import random
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from tests.deployment.files import REPOSITORY
 from tests.deployment.running import listens, started, wait_until
 
 TEMPLATE = REPOSITORY / "deploy" / "nginx" / "duebridge.conf.template"
+# Below where the system's own choice of ports begins, on Linux (32768) as elsewhere (49152).
+_PORTS = (18_000, 32_000)
 _MAIN = """daemon off;
 worker_processes 1;
 pid nginx.pid;
@@ -90,11 +93,14 @@ def site(folder: Path, upstream: str, plain_port: int, port: int) -> str:
 
 
 def two_ports() -> tuple[int, int]:
-    """Ports nobody listens on just now."""
-    with socket.socket() as one, socket.socket() as other:
-        one.bind(("127.0.0.1", 0))
-        other.bind(("127.0.0.1", 0))
-        return one.getsockname()[1], other.getsockname()[1]
+    """Ports nobody listens on just now, out of a range the system gives to nobody by itself: other tests run beside."""
+    chance = random.SystemRandom()
+    while True:
+        ports = chance.randrange(*_PORTS), chance.randrange(*_PORTS)
+        with suppress(OSError), socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", ports[0]))
+            other.bind(("127.0.0.1", ports[1]))
+            return ports
 
 
 @contextmanager

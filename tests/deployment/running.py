@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PATIENCE = 60.0
+# A loaded machine may take a minute to start a process.
+PATIENCE = 150.0
 
 
 @dataclass

@@ -33,8 +33,8 @@ def standing(database_url: str) -> Iterator[Standing]:
 
 
 @pytest.fixture(scope="module")
-def weak(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeakPlace]:
-    """A merchant with small systems of every weakness, on SQLite; tests take invoices of their own."""
+def weak_on_sqlite(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeakPlace]:
+    """The same on SQLite alone, for what takes long."""
     path = tmp_path_factory.mktemp("weak") / "duebridge.db"
     path.write_bytes(sqlite_template.read_bytes())
     with weak_place(f"sqlite:///{path}") as here:
@@ -42,10 +42,10 @@ def weak(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def weak_on_both(request: pytest.FixtureRequest) -> Iterator[WeakPlace]:
-    """The same on each database, for what is worth the time."""
+def weak(request: pytest.FixtureRequest) -> Iterator[WeakPlace]:
+    """A merchant with small systems of every weakness, on each database; tests take invoices of their own."""
     if request.param == "sqlite":
-        yield request.getfixturevalue("weak")
+        yield request.getfixturevalue("weak_on_sqlite")
         return
     server = request.getfixturevalue("postgres_server")
     url = server.create_database(request.getfixturevalue("postgresql_template"))
@@ -58,7 +58,7 @@ def weak_on_both(request: pytest.FixtureRequest) -> Iterator[WeakPlace]:
 def nothing_is_left_armed(request: pytest.FixtureRequest) -> Iterator[None]:
     """What one test lets go wrong does not meet the next one."""
     yield
-    for name in {"weak", "weak_on_both"} & set(request.fixturenames):
+    for name in {"weak", "weak_on_sqlite"} & set(request.fixturenames):
         here: WeakPlace = request.getfixturevalue(name)
         for weakness in ALL:
             here.books(weakness).mend()

@@ -58,8 +58,7 @@ def test_three_parts_are_three_records(weak: WeakPlace, weakness: Weakness) -> N
 
 
 @every
-def test_the_second_part_refused_does_not_keep_the_others(weak_on_both: WeakPlace, weakness: Weakness) -> None:
-    weak = weak_on_both
+def test_the_second_part_refused_does_not_keep_the_others(weak: WeakPlace, weakness: Weakness) -> None:
     invoices = weak.invoices(weakness, 3)
     second = invoices[1]
     weak.books(weakness).refuse(second.remote_id, 1, "This invoice is locked.")
@@ -116,7 +115,8 @@ def test_a_system_that_says_slow_down_is_not_asked_for_every_part(weak: WeakPlac
 
 
 @every
-def test_a_crash_at_every_step(weak: WeakPlace, weakness: Weakness) -> None:
+def test_a_crash_at_every_step(weak_on_sqlite: WeakPlace, weakness: Weakness) -> None:
+    weak = weak_on_sqlite
     """Among them the one after the second of three parts was recorded and before that is written down."""
     after_the_second = 0
     for fatal in count():

@@ -9,18 +9,28 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.walks.standing import Place
-from tests.walks.world import world
+from tests.walks.standing import Place, both_connected
 
 
 @pytest.fixture(scope="module")
 def place(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Both systems connected and read, on SQLite."""
     path = shutil.copy(sqlite_template, tmp_path_factory.mktemp("world") / "duebridge.db")
-    with world(f"sqlite:///{path}", invoices=200) as here:
-        connections = {system: here.connect(system) for system in ("quickbooks", "xero")}
-        here.work()
-        yield Place(here, connections)
+    with both_connected(f"sqlite:///{path}", invoices=200) as made:
+        yield made
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def shared_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A database with all tables that the tests of one file share; they run once on each kind."""
+    if request.param == "sqlite":
+        template = request.getfixturevalue("sqlite_template")
+        yield f"sqlite:///{shutil.copy(template, tmp_path_factory.mktemp('world') / 'duebridge.db')}"
+        return
+    server = request.getfixturevalue("postgres_server")
+    url = server.create_database(request.getfixturevalue("postgresql_template"))
+    yield url
+    server.drop_database(url)
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import count
@@ -17,7 +18,7 @@ from connector.db.rows import InvoiceRow, PaymentRow, PostingRow
 from connector.domain.money import decimal_to_minor
 from connector.domain.postings import PostingState
 from connector.domain.records import Kind, PaymentState
-from tests.walks.world import World
+from tests.walks.world import World, world
 
 _numbers = count(1)
 
@@ -169,6 +170,15 @@ class Place:
         """Do something on a simulator's control surface."""
         answer = requests.post(f"{self.here.upstream_url}/{system}/_control/{path}", json=sent, timeout=10)
         assert answer.ok, answer.text
+
+
+@contextmanager
+def both_connected(database_url: str, invoices: int) -> Iterator[Place]:
+    """A world with QuickBooks and Xero connected and read; `database_url` has all tables."""
+    with world(database_url, invoices=invoices) as here:
+        connections = {system: here.connect(system) for system in ("quickbooks", "xero")}
+        here.work()
+        yield Place(here, connections)
 
 
 def new_form() -> str:

@@ -23,8 +23,8 @@ from connector.domain.work import Work
 from connector.journeys import drift, fix_difference, full_sweep, review, sync
 from connector.reading import differences
 from connector.reading.audit import audit
-from connector.reading.differences import Difference
-from tests.walks.standing import Place
+from connector.reading.difference_fixes import Difference
+from tests.walks.standing import Place, both_connected
 
 systems = pytest.mark.parametrize("system", ["quickbooks", "xero"])
 _night = iter(range(10_000))
@@ -104,6 +104,13 @@ def _record(place: Place, remote_id: str, entity: str = "Payment") -> dict[str, 
     )
     assert answer.ok, answer.text
     return dict(answer.json()[entity])
+
+
+@pytest.fixture(scope="module")
+def place(shared_url: str) -> Iterator[Place]:
+    """Both systems connected and read, on each database."""
+    with both_connected(shared_url, invoices=200) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)

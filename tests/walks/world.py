@@ -156,14 +156,15 @@ class World:
         ]
         return pay.start(self.wiring, scope, choices, form_key or f"form-{time.monotonic_ns()}").redirect_url
 
-    def press(self, checkout_url: str, action: str = "approve") -> None:
-        """A button of the gateway's page; none is there when the customer has pressed one before."""
+    def press(self, checkout_url: str, action: str = "approve") -> bool:
+        """Press a button of the gateway's page; False: none is there, since the customer has pressed one before."""
         page = Browser().get(checkout_url)
         if not page.forms:
-            return
+            return False
         form = page.form("/checkout/")
         answer = requests.post(form.action, data={**form.fields, "action": action}, allow_redirects=False, timeout=10)
         assert answer.status_code in (302, 303), answer.text
+        return True
 
     def memo(self, sent: str) -> str:
         """The page of an invoice as its customer receives it (a path of the upstreams), as text."""

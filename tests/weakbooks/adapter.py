@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -116,6 +117,10 @@ class WeakBooks:
     def place_on_theme(self, access: Access, theme: str, install_url: str) -> Theme:
         raise Refused("There are no templates here.")
 
+    def payment(self, access: Access, number: str) -> UpstreamPayment:
+        """One payment by its number."""
+        return _payment(self._ask(access, "payment.read", "GET", f"payments/{quote(number, safe='')}"))
+
     def find_payment(self, access: Access, intent: PaymentIntent) -> RemotePayment | None:
         if self.manifest.capabilities.idempotency == "none":
             return None
@@ -190,6 +195,10 @@ def _record(kind: Kind, row: Mapping[str, Any]) -> Record:
         return _invoice(row)
     if kind is Kind.CUSTOMER:
         return UpstreamCustomer(row["id"], row["name"], "", "", "", "USD", "", True, "1", None, ())
+    return _payment(row)
+
+
+def _payment(row: Mapping[str, Any]) -> UpstreamPayment:
     return UpstreamPayment(
         remote_id=row["id"], customer=row["customer"], amount=row["amount"], currency=row["currency"],
         paid_on=date.fromisoformat(row["paid_on"]), reference=row.get("reference", ""), note=row.get("note", ""),

@@ -81,6 +81,8 @@ def operation_of(call: Call) -> Named | None:
         operation = "invoice.read"
     elif parts[-1] == "void":
         operation = "payment.void"
+    elif parts[2] == "payments" and call.method == "GET" and len(parts) > 3:
+        operation = "payment.read"
     elif parts[2] == "payments" and call.method == "GET":
         operation = "payment.find" if "reference=" in call.query else "payment.list"
     return Named(operation, call.headers.get("idempotency-key", ""), parts[1])

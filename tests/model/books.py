@@ -1,33 +1,22 @@
-"""Merchants, customers, upstreams, banks and faults at random, against a model that only knows what each invoice
-should owe and which payments stand. A failing run prints the line that replays it.
-
-MODEL_EXAMPLES and MODEL_STEPS make it longer: `make model`.
+"""Merchants, customers, upstreams, banks, faults and deaths at random, against a model that only knows what each
+invoice should owe and which payments stand.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
+import time
 from collections import Counter
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
-from typing import Any
 
-import hypothesis
 import requests
-from hypothesis import HealthCheck, Phase, note, reproduce_failure, seed, settings
+import sqlalchemy as sa
+from hypothesis import note
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from connector.db import tables as t
 from connector.db.rows import InvoiceRow
 from connector.domain.money import minor_to_text
 from connector.domain.payments import IN_FLIGHT
@@ -37,14 +26,16 @@ from connector.errors import Conflict, Invalid, Unavailable
 from connector.journeys import refund
 from integrations.gateways.sandbox.simulator.application import EXTENSION
 from integrations.gateways.sandbox.simulator.records import Payment
-from tests.walks.crashes import Died, steps
+from tests.model.databases import Fresh
+from tests.model.mortal import Mortals
 from tests.walks.standing import Place
-from tests.walks.world import world
+from tests.walks.world import environment_of, world
 
 _SYSTEMS = ("quickbooks", "xero")
 _DAY = 86_400.0
 # Longer than any call may take, as a real restart's look-ups wait.
 _RESTART_SECONDS = 40.0
+_LONGEST_DELIVERY = 2.0
 _BUTTONS = ("approve", "approve", "approve", "decline", "bank_settles", "bank_returns", "bank_returns_late", "leave")
 _FAULTS = (
     "drop_before_commit",
@@ -56,9 +47,10 @@ _FAULTS = (
     "duplicate_webhooks",
     "reorder_webhooks",
 )
+# These look different with every vendor, and the gateway knows none of them.
+_VENDORS_FAULTS = ("throttle", "expire_tokens", "revoke_tokens")
 _OPEN = (PostingState.QUEUED, PostingState.SENDING, PostingState.REVERSING)
 _forms = count(1)
-counted: Counter[str] = Counter()
 
 
 @dataclass
@@ -93,13 +85,16 @@ class Model:
 
 
 class Books(RuleBasedStateMachine):
-    """One merchant with both systems; work is done when a rule says so."""
+    """One merchant with both systems; work is done when a rule says so. What happens is added up in `counted`."""
 
-    def __init__(self, template: Path, folder: Path) -> None:
+    def __init__(self, fresh: Fresh, mortals: Mortals, counted: Counter[str]) -> None:
         super().__init__()
+        self.counted, self.mortals = counted, mortals
+        counted["examples"] += 1
         self._ends = ExitStack()
-        path = shutil.copy(template, folder / f"{next(_forms)}.db")
-        self.here = self._ends.enter_context(world(f"sqlite:///{path}", invoices=40))
+        url = self._ends.enter_context(fresh())
+        self.here = self._ends.enter_context(world(url, invoices=40))
+        self.environment = environment_of(url, self.here.public_url, self.here.upstream_url, {})
         self.place = Place(self.here, {system: self.here.connect(system) for system in _SYSTEMS})
         self.here.work()
         self.model = Model()
@@ -108,7 +103,6 @@ class Books(RuleBasedStateMachine):
             rows = self._open(system)
             self.rows[system] = sorted(rows, key=lambda row: (row.customer, row.remote_id))
             self.model.owed |= {(system, row.remote_id): row.balance for row in rows}
-        self.troubled = False
 
     @rule(
         system=st.sampled_from(_SYSTEMS),
@@ -136,15 +130,15 @@ class Books(RuleBasedStateMachine):
                 assert self.here.start_payment(now, amounts, form_key=form) == address
         except (Conflict, Unavailable, Invalid) as refusal:
             note(f"refused: {refusal}")
-            counted["refused"] += 1
+            self.counted["refused"] += 1
             # The same form, should anything of it be left, comes to nothing.
             return
         if "/checkout/" not in address or button == "leave":
             return
-        self.here.press(address, button)
+        pressed = self.here.press(address, button)
         taken = self._at_the_gateway(address)
         payment_id = taken.reference
-        settles = button in ("approve", "bank_settles") and taken.status in ("settled", "processing")
+        settles = pressed and button in ("approve", "bank_settles") and taken.status in ("settled", "processing")
         if payment_id not in self.model.payments:
             # What an earlier form began for the same invoices keeps its amounts.
             with self.here.wiring.database.view(self.here.merchant_id) as view:
@@ -152,7 +146,7 @@ class Books(RuleBasedStateMachine):
                 held = view.payments.shares(payment_id)
             self.model.payments[payment_id] = Stands(system, {ids[number]: share for number, share in held.items()})
         self.model.payments[payment_id].final |= settles
-        counted["payments"] += 1
+        self.counted["payments"] += 1
 
     @initialize(
         system=st.sampled_from(_SYSTEMS),
@@ -188,13 +182,19 @@ class Books(RuleBasedStateMachine):
         except (Conflict, Invalid):
             return
         expected.given_back += minor
-        counted["refunds"] += 1
+        self.counted["refunds"] += 1
 
     @rule(system=st.sampled_from((*_SYSTEMS, "sandbox")), kind=st.sampled_from(_FAULTS), times=st.integers(1, 2))
     def fault(self, system: str, kind: str, times: int) -> None:
         """Something will go wrong at the next calls."""
         self.here.fault(system, kind, "*", times)
-        counted["faults"] += 1
+        self.counted["faults"] += 1
+
+    @rule(system=st.sampled_from(_SYSTEMS), kind=st.sampled_from(_VENDORS_FAULTS))
+    def vendors_fault(self, system: str, kind: str) -> None:
+        """An upstream says that it is too much, or that the access is over."""
+        self.here.fault(system, kind, "*")
+        self.counted["faults"] += 1
 
     @rule(system=st.sampled_from(_SYSTEMS), which=st.integers(0, 40))
     def paid_by_hand(self, system: str, which: int) -> None:
@@ -206,20 +206,34 @@ class Books(RuleBasedStateMachine):
             return
         self.place.by_hand(system, row, "pay")
         self.model.owed[system, row.remote_id] = 0
-        counted["paid by hand"] += 1
+        self.counted["paid by hand"] += 1
 
     @rule()
     def work(self) -> None:
         """The worker does what is due."""
         self.here.work()
 
-    @rule(step=st.integers(0, 60))
+    @rule(step=st.one_of(st.integers(0, 6), st.integers(0, 30)))
     def die(self, step: int) -> None:
-        """The worker dies at a step, and another goes on when earlier calls can no longer be on their way."""
-        with steps(step) as counter, suppress(Died):
-            self.here.work()
-        counted["deaths"] += counter.dead
-        self.here.advance(_RESTART_SECONDS)
+        """A worker dies at a step, and another goes on when earlier calls can no longer be on their way."""
+        end = time.monotonic() + _LONGEST_DELIVERY
+        while self._deliveries_wait() and time.monotonic() < end:
+            time.sleep(0.01)
+        killed = self.mortals.work(self.environment, self.here.ahead, step)
+        self.counted["kills"] += killed
+        if killed:
+            self.here.advance(_RESTART_SECONDS)
+            # What the dead one held runs out by the database's clock, which tests cannot move.
+            with self.here.wiring.database.engine.begin() as connection:
+                connection.execute(sa.delete(t.leases))
+                connection.execute(sa.delete(t.slots))
+
+    @rule()
+    def reconnect(self) -> None:
+        """The merchant gives access again where it has ended; when that fails as well, another time."""
+        for system, connection in self.place.connections.items():
+            with suppress(Conflict, Invalid, Unavailable):
+                self.here.reconnect(connection, system)
 
     @rule(seconds=st.sampled_from((1.0, 61.0, 1900.0, 4 * _DAY)))
     def time_passes(self, seconds: float) -> None:
@@ -234,11 +248,14 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def nothing_is_doubled(self) -> None:
         """At no moment does more stand upstream for a payment than was paid."""
+        self.counted["steps"] += 1
         with self.here.wiring.database.view(self.here.merchant_id) as view:
             assert not any(view.ledger.sums().values())
         for payment_id, expected in self.model.payments.items():
             standing = sum(self.place.upstream(expected.system, payment_id))
-            assert standing <= sum(expected.shares.values()), f"{payment_id}: {standing} stand upstream"
+            too_much = standing > sum(expected.shares.values())
+            self.counted["doubled"] += too_much
+            assert not too_much, f"{payment_id}: {standing} stand upstream"
 
     def teardown(self) -> None:
         """The banks have said their last word: every invoice owes what the model says."""
@@ -262,13 +279,14 @@ class Books(RuleBasedStateMachine):
 
     def _quiet(self) -> bool:
         """Whether nothing is left to do but what waits for a bank or for a time that has not come."""
-        gateway = self.here.upstreams.apps["sandbox"].extensions[EXTENSION]
         self.place.end_silence()
-        for system, connection in self.place.connections.items():
-            self.here.reconnect(connection, system)
-        if any(delivery.due <= self.here.upstreams.clock.time() for delivery in gateway.delivery.waiting()):
-            return False
-        return not self._postings_in(*_OPEN)
+        self.reconnect()
+        return not self._deliveries_wait() and not self._postings_in(*_OPEN)
+
+    def _deliveries_wait(self) -> bool:
+        gateway = self.here.upstreams.apps["sandbox"].extensions[EXTENSION]
+        now = self.here.upstreams.clock.time()
+        return any(delivery.due <= now for delivery in gateway.delivery.waiting())
 
     def _compare(self) -> None:
         for payment_id, expected in self.model.payments.items():
@@ -276,8 +294,10 @@ class Books(RuleBasedStateMachine):
             story = f"{payment_id} {payment.state}: {self.place.story(payment_id)}"
             assert payment.state not in IN_FLIGHT and payment.state is not PaymentState.UNKNOWN, story
             held = sum(expected.of(invoice) for invoice in expected.shares)
-            assert payment.booked == held, story
-            assert sum(self.place.upstream(expected.system, payment_id)) == held, story
+            standing = sum(self.place.upstream(expected.system, payment_id))
+            self.counted["lost"] += min(payment.booked, standing) < held
+            self.counted["doubled"] += max(payment.booked, standing) > held
+            assert payment.booked == standing == held, f"{standing} stand upstream, {held} should. {story}"
         assert not self._postings_in(PostingState.NEEDS_REVIEW)
         for (system, invoice), _ in self.model.owed.items():
             row = next(row for row in self.rows[system] if row.remote_id == invoice)
@@ -315,28 +335,3 @@ class Books(RuleBasedStateMachine):
                 and (row := view.invoices.by_remote(self.place.connections[system], invoice["id"], Kind.INVOICE))
                 and row.balance > 0
             ]
-
-
-def test_the_books_agree_with_a_simple_model(sqlite_template: Path, tmp_path: Path) -> None:
-    def books() -> Books:
-        return Books(sqlite_template, tmp_path)
-
-    blob = os.environ.get("MODEL_REPLAY", "")
-    number = int(os.environ.get("MODEL_SEED", "20261122"))
-    print(f"MODEL_SEED={number} replays this run; the blob of a failure replays it alone: MODEL_REPLAY=…")
-    machine: Any = reproduce_failure(hypothesis.__version__, blob.encode())(books) if blob else seed(number)(books)
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=int(os.environ.get("MODEL_EXAMPLES", "5")),
-            stateful_step_count=int(os.environ.get("MODEL_STEPS", "25")),
-            deadline=None,
-            database=None,
-            print_blob=True,
-            suppress_health_check=list(HealthCheck),
-            # A try takes seconds, so a failure is not made smaller: what replays it is printed.
-            phases=(Phase.explicit, Phase.generate),
-        ),
-    )
-    assert blob or counted["payments"], counted
-    print(dict(counted))
