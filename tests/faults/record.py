@@ -55,7 +55,9 @@ def main(arguments: list[str]) -> int:
     log.unlink(missing_ok=True)
     os.environ[_FILE] = str(log)
     folders = [str(Path(__file__).parents[1] / folder) for folder in FOLDERS]
-    code = pytest.main(["-q", "-p", "tests.faults.record", *(arguments or folders)])
+    # A plugin named on the command line comes before those that are found, and imports some of them.
+    early = "ignore::pytest.PytestAssertRewriteWarning"
+    code = pytest.main(["-q", "-W", early, "-p", "tests.faults.record", *(arguments or folders)])
     kept = set(PASSED.read_text().splitlines()) if arguments and PASSED.exists() else set()
     write_lists(kept | steps_in(log.read_text().splitlines()))
     log.unlink()
