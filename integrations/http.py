@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from connector.checkpoints import passing
 from connector.contract import Access, Disconnected, Limiter, TryAgain
 from connector.manifest import AdapterConfig, Manifest, RateLimit
 from integrations.allowances import DAY, limits_in_force
+from integrations.arrivals import QuickestAnswers
 from integrations.outcomes import Call, from_failure, lost, not_sent, retry_after
 
 LARGEST_BODY = 50 * 1024 * 1024
@@ -49,6 +51,13 @@ _log = structlog.get_logger("duebridge.outgoing")
 _calls: ContextVar[Call | None] = ContextVar("outgoing_call", default=None)
 
 
+@dataclass
+class _Place:
+    """A place among the calls in flight: its call had arrived so many seconds before it was answered."""
+
+    arrived_before: float = 0.0
+
+
 class Transport(HTTPAdapter):
     """Sends one prepared request as the `Call` in force says, and returns it read to the end.
 
@@ -61,6 +70,7 @@ class Transport(HTTPAdapter):
         self._limiter = limiter
         self._limits = limits_in_force(manifest, config)
         self._lines: dict[tuple[str, bool], threading.Lock] = {}
+        self._quickest = QuickestAnswers()
         self._hosts = frozenset(_origin(url) for url in config.endpoints.values())
         super().__init__(pool_connections=4, pool_maxsize=32, max_retries=0)
 
@@ -79,7 +89,7 @@ class Transport(HTTPAdapter):
         if _origin(request.url or "") not in self._hosts:
             raise RuntimeError("An outgoing request went to a host that is not among the adapter's endpoints.")
         self._wait_for_turn(call)
-        with self._slot(call):
+        with self._slot(call) as place:
             started = time.monotonic()
             status, headers = 0, requests.structures.CaseInsensitiveDict[str]()
             try:
@@ -91,6 +101,8 @@ class Transport(HTTPAdapter):
                 raise from_failure(self._manifest.title, call, failure) from failure
             finally:
                 self._write_log(call, status, headers, time.monotonic() - started)
+            if status < 400:
+                place.arrived_before = self._quickest.arrived_before(call.operation, time.monotonic() - started)
         self._heed(call, headers)
         return self._judge(call, response)
 
@@ -144,16 +156,21 @@ class Transport(HTTPAdapter):
 
     def _wait_for(self, limit: RateLimit, call: Call, deadline: float) -> None:
         key = self._key(limit, call)
-        # This process's threads stand in line: the page an import waits for must not be overtaken by later ones. What
-        # people wait for has a line of its own.
-        line = self._lines.setdefault((key, call.background), threading.Lock())
-        if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise not_sent(self._manifest.title, "has had as many calls as it allows for now", 1.0)
-        try:
+        with self._line(key, call, deadline, "has had as many calls as it allows for now"):
             while wait := self._count(limit, key, call.background):
                 if time.monotonic() + wait > deadline:
                     raise not_sent(self._manifest.title, "has had as many calls as it allows for now", wait)
                 time.sleep(wait)
+
+    @contextmanager
+    def _line(self, key: str, call: Call, deadline: float, why_not: str) -> Iterator[None]:
+        """This process's threads stand in line: the page an import waits for must not be overtaken by later ones. What
+        people wait for has a line of its own. Raises TryAgain for who has not come first until the deadline."""
+        line = self._lines.setdefault((key, call.background), threading.Lock())
+        if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise not_sent(self._manifest.title, why_not, 1.0)
+        try:
+            yield
         finally:
             line.release()
 
@@ -169,30 +186,39 @@ class Transport(HTTPAdapter):
             self._limiter.give_back(self._key(limit, call), limit=limit.limit, period=period, burst=limit.burst)
 
     @contextmanager
-    def _slot(self, call: Call) -> Iterator[None]:
-        limit = next((limit for limit in self._limits if limit.in_flight), None)
+    def _slot(self, call: Call) -> Iterator[_Place]:
+        limit, place = next((limit for limit in self._limits if limit.in_flight), None), _Place()
         if limit is None:
-            yield
+            yield place
             return
         key, holder = f"{self._key(limit, call)}:open", uuid.uuid4().hex
+        try:
+            self._take_place(limit, call, key, holder)
+        except TryAgain:
+            self._give_back(self._limits, call)
+            raise
+        try:
+            yield place
+        finally:
+            rest = max(0.0, limit.rest * STRETCH - place.arrived_before) if limit.rest else 0.0
+            self._limiter.leave(key, holder, rest=rest)
+
+    def _take_place(self, limit: RateLimit, call: Call, key: str, holder: str) -> None:
         # A slot left behind by a crash frees itself after the longest a call can take.
         longest = sum(self._manifest.call_timeout) + 30.0
         deadline = time.monotonic() + call.patience
         # One is always left to what people wait for.
         places = max(1, limit.in_flight - int(call.background))
-        while not self._limiter.enter(key, places, holder, longest):
-            if time.monotonic() + _POLL > deadline:
-                self._give_back(self._limits, call)
-                raise not_sent(self._manifest.title, "has as many calls open as it allows", 2.0)
-            time.sleep(_POLL)
-        try:
-            yield
-        finally:
-            self._limiter.leave(key, holder)
+        full = "has as many calls open as it allows"
+        with self._line(key, call, deadline, full):
+            while not self._limiter.enter(key, places, holder, longest):
+                if time.monotonic() + _POLL > deadline:
+                    raise not_sent(self._manifest.title, full, 2.0)
+                time.sleep(_POLL)
 
     def _key(self, limit: RateLimit, call: Call) -> str:
         # Calls before there is a connection (consents) count together, and never into the row of all our calls.
-        whose = "app" if limit.scope == "app" else call.connection or "none"
+        whose = "app" if limit.scope == "app" else call.tenant or call.connection or "none"
         return f"{self._manifest.name}:{whose}:{limit.period:g}"
 
     def _write_log(
@@ -235,9 +261,10 @@ class Session(requests.Session):
         patience: float = 1.5,
         expects: str = "json",
         background: bool = False,
+        tenant: str = "",
     ) -> Iterator[Call]:
         """Say what the requests made inside are: see `Call`."""
-        call = Call(operation, connection, writes, patience, expects, background)
+        call = Call(operation, connection, writes, patience, expects, background, tenant)
         token = _calls.set(call)
         try:
             yield call
