@@ -46,8 +46,9 @@ class Settings:
     """Everything the product is told from outside.
 
     `encryption_keys` are (id, 32 bytes), the first seals and all open; `metrics_token` opens /metrics, which is closed
-    without one; `values` holds the raw DUEBRIDGE_* variables without the prefix, from which adapters' own settings are
-    read.
+    without one; `worker_folder` is where workers of one machine tell each other that they live ('': see
+    `connector.jobs.presence`); `values` holds the raw DUEBRIDGE_* variables without the prefix, from which adapters'
+    own settings are read.
     """
 
     environment: str
@@ -61,6 +62,7 @@ class Settings:
     trusted_proxies: int = 0
     metrics_token: str = field(default="", repr=False)
     retention: Retention = Retention()
+    worker_folder: str = ""
 
     @property
     def production(self) -> bool:
@@ -102,6 +104,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         trusted_proxies=_whole(values, "TRUSTED_PROXIES", 0),
         metrics_token=_metrics_token(values),
         retention=_retention(values),
+        worker_folder=values.get("WORKER_FOLDER", ""),
     )
 
 

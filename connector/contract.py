@@ -380,8 +380,8 @@ class Limiter(Protocol):
     def enter(self, key: str, slots: int, holder: str, seconds: float) -> bool:
         """Take one of the slots for calls in flight; it frees itself after `seconds`."""
 
-    def leave(self, key: str, holder: str) -> None:
-        """Give the slot back."""
+    def leave(self, key: str, holder: str, *, rest: float = 0.0) -> None:
+        """Give the slot back; nobody takes it for `rest` seconds."""
 
 
 class TokenStore(Protocol):

@@ -16,6 +16,8 @@ Reversal = Literal["delete", "void", "null_out", "none"]
 class RateLimit:
     """At most `limit` calls in any `period` seconds, `in_flight` open at a time (0: any).
 
+    `rest`: a place in flight is taken anew only so many seconds after its call had arrived, so that no more than
+    `in_flight` calls arrive within them, however long some are held up on their way.
     `burst` calls may go at once, the others at an even pace; 0: the limit is a budget, spent as fast as it is needed.
     `kept` calls are left to what people wait for: background work stops before (None: a fifth of the limit).
     """
@@ -24,6 +26,7 @@ class RateLimit:
     period: float
     burst: int
     in_flight: int = 0
+    rest: float = 0.0
     scope: Literal["connection", "app"] = "connection"
     kept: int | None = None
 

@@ -24,7 +24,8 @@ def limits_in_force(manifest: Manifest, config: AdapterConfig) -> tuple[RateLimi
 
 
 def _rates(manifest: Manifest, text: str) -> tuple[RateLimit, ...]:
-    in_flight = max((limit.in_flight for limit in manifest.limits), default=0)
+    # Where places rest they are a limit by the second, which an operator's figures stand for as well.
+    in_flight = max((limit.in_flight for limit in manifest.limits if not limit.rest), default=0)
     limits = []
     for part in filter(None, text.split(",")):
         calls, _, seconds = part.strip().partition("/")

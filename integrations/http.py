@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -24,6 +25,7 @@ from connector.checkpoints import passing
 from connector.contract import Access, Disconnected, Limiter, TryAgain
 from connector.manifest import AdapterConfig, Manifest, RateLimit
 from integrations.allowances import DAY, limits_in_force
+from integrations.arrivals import QuickestAnswers
 from integrations.outcomes import Call, from_failure, lost, not_sent, retry_after
 
 LARGEST_BODY = 50 * 1024 * 1024
@@ -32,6 +34,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 # small figure such as 10 a second cannot be rounded down without losing more.
 STRETCH = 100 / 95
 _POLL = 0.05
+_BUSY = "has had as many calls as it allows for now"
 _TRACE_HEADERS = ("intuit_tid", "xero-correlation-id", "x-request-id")
 # What is left of which limit (scope, period), and the word by which a 429 names it.
 _BUDGETS = {
@@ -49,6 +52,15 @@ _log = structlog.get_logger("duebridge.outgoing")
 _calls: ContextVar[Call | None] = ContextVar("outgoing_call", default=None)
 
 
+@dataclass
+class _Place:
+    """A place among the calls in flight, if the upstream limits these; it rests so many seconds after the answer."""
+
+    key: str = ""
+    holder: str = ""
+    rest: float = 0.0
+
+
 class Transport(HTTPAdapter):
     """Sends one prepared request as the `Call` in force says, and returns it read to the end.
 
@@ -61,6 +73,8 @@ class Transport(HTTPAdapter):
         self._limiter = limiter
         self._limits = limits_in_force(manifest, config)
         self._lines: dict[tuple[str, bool], threading.Lock] = {}
+        self._rest = max((limit.rest for limit in self._limits), default=0.0) * STRETCH
+        self._quickest = QuickestAnswers()
         self._hosts = frozenset(_origin(url) for url in config.endpoints.values())
         super().__init__(pool_connections=4, pool_maxsize=32, max_retries=0)
 
@@ -78,9 +92,8 @@ class Transport(HTTPAdapter):
             raise RuntimeError("An outgoing request needs `with session.call(...)` around it.")
         if _origin(request.url or "") not in self._hosts:
             raise RuntimeError("An outgoing request went to a host that is not among the adapter's endpoints.")
-        self._wait_for_turn(call)
-        with self._slot(call):
-            started = time.monotonic()
+        with self._admitted(call) as place:
+            started, place.rest = time.monotonic(), self._rest
             status, headers = 0, requests.structures.CaseInsensitiveDict[str]()
             try:
                 with passing(call.operation):
@@ -91,6 +104,9 @@ class Transport(HTTPAdapter):
                 raise from_failure(self._manifest.title, call, failure) from failure
             finally:
                 self._write_log(call, status, headers, time.monotonic() - started)
+            if status < 400:
+                arrived_before = self._quickest.arrived_before(call.operation, time.monotonic() - started)
+                place.rest = max(0.0, self._rest - arrived_before)
         self._heed(call, headers)
         return self._judge(call, response)
 
@@ -131,34 +147,72 @@ class Transport(HTTPAdapter):
                     key, stretched = self._key(limit, call), period * STRETCH
                     self._limiter.told(key, int(left), limit=limit.limit, period=stretched, burst=limit.burst)
 
-    def _wait_for_turn(self, call: Call) -> None:
+    @contextmanager
+    def _admitted(self, call: Call) -> Iterator[_Place]:
+        """Wait until a call may go, for as long as its patience lasts. Raises TryAgain; nothing is counted then."""
         deadline = time.monotonic() + call.patience
-        counted: list[RateLimit] = []
-        for limit in self._limits:
-            try:
-                self._wait_for(limit, call, deadline)
-            except TryAgain:
-                self._give_back(counted, call)
-                raise
-            counted.append(limit)
-
-    def _wait_for(self, limit: RateLimit, call: Call, deadline: float) -> None:
-        key = self._key(limit, call)
-        # This process's threads stand in line: the page an import waits for must not be overtaken by later ones. What
-        # people wait for has a line of its own.
-        line = self._lines.setdefault((key, call.background), threading.Lock())
-        if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
-            raise not_sent(self._manifest.title, "has had as many calls as it allows for now", 1.0)
+        with self._line(call, deadline):
+            place = self._admit(call, deadline)
         try:
-            while wait := self._count(limit, key, call.background):
-                if time.monotonic() + wait > deadline:
-                    raise not_sent(self._manifest.title, "has had as many calls as it allows for now", wait)
-                time.sleep(wait)
+            yield place
+        finally:
+            self._leave(place)
+
+    @contextmanager
+    def _line(self, call: Call, deadline: float) -> Iterator[None]:
+        """This process's threads stand in line: the page an import waits for must not be overtaken by later ones. What
+        people wait for has a line of its own."""
+        line = self._lines.setdefault((call.tenant or call.connection, call.background), threading.Lock())
+        if not line.acquire(timeout=max(0.0, deadline - time.monotonic())):
+            raise not_sent(self._manifest.title, _BUSY, 1.0)
+        try:
+            yield
         finally:
             line.release()
 
-    def _count(self, limit: RateLimit, key: str, background: bool) -> float:
-        period, kept = limit.period * STRETCH, limit.kept_calls if background else 0
+    def _admit(self, call: Call, deadline: float) -> _Place:
+        counted: list[RateLimit] = []
+        try:
+            for limit in self._limits:
+                if limit.burst:
+                    while wait := self._count(limit, call):
+                        self._wait(wait, deadline, _BUSY)
+                    counted.append(limit)
+            # Budgets come last: what is counted arrives soon after, and what waits elsewhere spends none of them.
+            while True:
+                place = self._take_place(call, deadline)
+                try:
+                    wait = self._spend(call)
+                except BaseException:
+                    self._leave(place)
+                    raise
+                if not wait:
+                    return place
+                # Nobody is kept from a place by who must wait anyhow.
+                self._leave(place)
+                self._wait(wait, deadline, _BUSY)
+        except TryAgain:
+            self._give_back(counted, call)
+            raise
+
+    def _spend(self, call: Call) -> float:
+        """Count a call in every budget, or, where one is used up, in none and say how long to wait."""
+        counted: list[RateLimit] = []
+        for limit in self._limits:
+            if not limit.burst:
+                if wait := self._count(limit, call):
+                    self._give_back(counted, call)
+                    return wait
+                counted.append(limit)
+        return 0.0
+
+    def _wait(self, seconds: float, deadline: float, why: str, after: float | None = None) -> None:
+        if time.monotonic() + seconds > deadline:
+            raise not_sent(self._manifest.title, why, seconds if after is None else after)
+        time.sleep(seconds)
+
+    def _count(self, limit: RateLimit, call: Call) -> float:
+        key, period, kept = self._key(limit, call), limit.period * STRETCH, limit.kept_calls if call.background else 0
         if limit.burst:
             return self._limiter.reserve(key, limit=limit.limit, period=period, burst=limit.burst, kept=kept)
         return self._limiter.spend(key, limit=limit.limit, period=period, kept=kept)
@@ -168,31 +222,26 @@ class Transport(HTTPAdapter):
             period = limit.period * STRETCH
             self._limiter.give_back(self._key(limit, call), limit=limit.limit, period=period, burst=limit.burst)
 
-    @contextmanager
-    def _slot(self, call: Call) -> Iterator[None]:
+    def _take_place(self, call: Call, deadline: float) -> _Place:
         limit = next((limit for limit in self._limits if limit.in_flight), None)
         if limit is None:
-            yield
-            return
-        key, holder = f"{self._key(limit, call)}:open", uuid.uuid4().hex
-        # A slot left behind by a crash frees itself after the longest a call can take.
+            return _Place()
+        place = _Place(f"{self._key(limit, call)}:open", uuid.uuid4().hex)
+        # A place left behind by a crash frees itself after the longest a call can take.
         longest = sum(self._manifest.call_timeout) + 30.0
-        deadline = time.monotonic() + call.patience
         # One is always left to what people wait for.
         places = max(1, limit.in_flight - int(call.background))
-        while not self._limiter.enter(key, places, holder, longest):
-            if time.monotonic() + _POLL > deadline:
-                self._give_back(self._limits, call)
-                raise not_sent(self._manifest.title, "has as many calls open as it allows", 2.0)
-            time.sleep(_POLL)
-        try:
-            yield
-        finally:
-            self._limiter.leave(key, holder)
+        while not self._limiter.enter(place.key, places, place.holder, longest):
+            self._wait(_POLL, deadline, "has as many calls open as it allows", 2.0)
+        return place
+
+    def _leave(self, place: _Place) -> None:
+        if place.key:
+            self._limiter.leave(place.key, place.holder, rest=place.rest)
 
     def _key(self, limit: RateLimit, call: Call) -> str:
         # Calls before there is a connection (consents) count together, and never into the row of all our calls.
-        whose = "app" if limit.scope == "app" else call.connection or "none"
+        whose = "app" if limit.scope == "app" else call.tenant or call.connection or "none"
         return f"{self._manifest.name}:{whose}:{limit.period:g}"
 
     def _write_log(
@@ -235,9 +284,10 @@ class Session(requests.Session):
         patience: float = 1.5,
         expects: str = "json",
         background: bool = False,
+        tenant: str = "",
     ) -> Iterator[Call]:
         """Say what the requests made inside are: see `Call`."""
-        call = Call(operation, connection, writes, patience, expects, background)
+        call = Call(operation, connection, writes, patience, expects, background, tenant)
         token = _calls.set(call)
         try:
             yield call

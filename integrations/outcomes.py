@@ -24,7 +24,8 @@ class Call:
 
     `operation` names it in logs and faults, e.g. 'payment.create'. `writes`: a lost answer leaves the outcome open.
     `patience` is how many seconds it may wait in place for its turn. `expects` is the kind of body a success has.
-    `background`: nobody waits for it, so it leaves part of every limit to calls somebody waits for.
+    `background`: nobody waits for it, so it leaves part of every limit to calls somebody waits for. `tenant`: the
+    organisation it is counted for, where that is known before there is a connection; '' counts for the connection.
     """
 
     operation: str
@@ -33,6 +34,7 @@ class Call:
     patience: float = 1.5
     expects: str = "json"
     background: bool = False
+    tenant: str = ""
 
 
 def lost(title: str, call: Call, what: str) -> Answer:

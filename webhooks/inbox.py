@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 
+from connector.db.installation import Installation
 from connector.wiring import Wiring
 
 MOST_TOGETHER = 200
@@ -63,7 +64,7 @@ class Inbox:
                 mine.done.acquire()
             leads = mine.leads
         if leads:
-            self._commit_for_all(until)
+            self._commit_for_all(mine, until)
         if mine.failure is not None:
             raise NotKept(type(mine.failure).__name__) from mine.failure
 
@@ -76,15 +77,18 @@ class Inbox:
             mine.failure = TimeoutError("Others are still being stored.")
             return True
 
-    def _commit_for_all(self, until: float) -> None:
-        with self._guard:
-            together = [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
+    def _commit_for_all(self, mine: _Delivery, until: float) -> None:
+        # Where the turn to write never comes, only its own delivery fails: the others' time is not over yet.
+        together: list[_Delivery] = []
         failure: BaseException | None = None
         try:
             self._store(together, until)
         except BaseException as raised:
             failure = raised
         with self._guard:
+            if not together:
+                self._waiting.remove(mine)
+                together.append(mine)
             successor = self._waiting[0] if self._waiting else None
             self._committing = successor is not None
             if successor is not None:
@@ -98,7 +102,12 @@ class Inbox:
             raise failure
 
     def _store(self, together: list[_Delivery], until: float) -> None:
-        rows = [(delivery.digest, delivery.body) for delivery in together]
         patience = max(_LEAST_PATIENCE, until - time.monotonic())
         with self._wiring.database.installation(patience=patience) as all_merchants:
-            all_merchants.receive(self._sender, rows)
+            # Only now, so that whoever came while others were writing is stored as well.
+            with self._guard:
+                together += [self._waiting.popleft() for _ in range(min(MOST_TOGETHER, len(self._waiting)))]
+            self._write(all_merchants, together)
+
+    def _write(self, all_merchants: Installation, together: list[_Delivery]) -> None:
+        all_merchants.receive(self._sender, [(delivery.digest, delivery.body) for delivery in together])

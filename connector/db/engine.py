@@ -114,9 +114,22 @@ _BIND_IMPATIENTLY = sa.text(
 )
 
 
+# A server whose machine or network is gone says nothing more: seconds until its connections count as broken.
+_NO_SILENCE = {
+    "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}  # fmt: skip
+
+
 def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
     engine = sa.create_engine(
-        url, pool_pre_ping=True, pool_size=10, max_overflow=connections, pool_use_lifo=True, hide_parameters=True
+        url,
+        connect_args={name: value for name, value in _NO_SILENCE.items() if name not in url.query},
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=connections,
+        pool_use_lifo=True,
+        hide_parameters=True,
     )
 
     @event.listens_for(engine, "begin")

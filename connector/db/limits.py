@@ -152,11 +152,16 @@ class SqlLimiter:
             connection.execute(sa.insert(s).values(key=key, holder=holder, until=until))
             return True
 
-    def leave(self, key: str, holder: str) -> None:
-        """Give the slot back."""
+    def leave(self, key: str, holder: str, *, rest: float = 0.0) -> None:
+        """Give the slot back; nobody takes it for `rest` seconds."""
         s = t.slots
+        held = sa.and_(s.c.key == key, s.c.holder == holder)
         with self._engine.begin() as connection:
-            connection.execute(sa.delete(s).where(s.c.key == key, s.c.holder == holder))
+            if rest:
+                until = clock_micros(connection) + int(rest * _MICROS)
+                connection.execute(sa.update(s).where(held).values(until=until))
+            else:
+                connection.execute(sa.delete(s).where(held))
 
     def _push(self, row: str, micros: int) -> None:
         with self._engine.begin() as connection:

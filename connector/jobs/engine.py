@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import platform
 import threading
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -29,6 +27,7 @@ from connector.db.migrations import upgrade
 from connector.db.work import WorkItem
 from connector.domain.work import WAITED_FOR, Work
 from connector.jobs.housekeeping import Housekeeper, Pace
+from connector.jobs.presence import Presence, executor_name, folder_of
 from connector.jobs.runner import Handler, attempt
 from connector.wiring import Wiring
 
@@ -216,8 +215,7 @@ class Engine:
         self._wiring = wiring
         self._handlers = handlers
         self._pace = pace or Pace()
-        # Unique, because the library takes up again whatever an executor of the same name left behind.
-        self.executor = f"{platform.node()[:60]}-{uuid.uuid4().hex}"
+        self.executor = executor_name()
         self._idle = threading.Condition()
         self._active = 0
         self._doing: set[str] = set()
@@ -227,7 +225,8 @@ class Engine:
         if Engine.running is not None:
             raise RuntimeError("This process runs a job engine already; stop that one first.")
         self._rows = Dispatcher(self._wiring.settings.database_url)
-        self.housekeeper = Housekeeper(self._wiring, self._rows, self.executor, self._pace)
+        presence = Presence(folder_of(self._wiring.settings), self.executor)
+        self.housekeeper = Housekeeper(self._wiring, self._rows, self.executor, self._pace, presence)
         Engine.running = self
         try:
             DBOS(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from connector.db.set_back import bring_back
 from connector.db.work import Fenced, WorkItem
 from connector.domain.tasks import InstallationTask
 from connector.jobs import retention, schedule
+from connector.jobs.presence import Presence
 from connector.wiring import Wiring
 
 # The job engine's rows go first: a piece of work that begins anew counts its attempts from one again.
@@ -70,11 +72,14 @@ class Housekeeper:
     Two threads, so that a long sweep is never taken for a dead worker.
     """
 
-    def __init__(self, wiring: Wiring, rows: EngineRows, executor: str, pace: Pace) -> None:
+    def __init__(
+        self, wiring: Wiring, rows: EngineRows, executor: str, pace: Pace, presence: Presence | None = None
+    ) -> None:
         self._wiring = wiring
         self._rows = rows
         self._executor = executor
         self._pace = pace
+        self._presence = presence
         self._executors = Executors(wiring.database.engine)
         self._shared_clock = clock_of(wiring.database.engine)
         # For how many beats attempts of this worker have been nobody's.
@@ -86,6 +91,8 @@ class Housekeeper:
 
     def begin(self) -> None:
         """Announce this worker before it takes any work, then go on in the background."""
+        if self._presence is not None:
+            self._presence.begin()
         back = self._executors.beat(self._executor)
         if back > _SET_BACK:
             self._clock_set_back(back)
@@ -107,6 +114,8 @@ class Housekeeper:
         if self._threads:
             self._rows.adopt(self._executor)
             self._executors.forget(self._executor)
+        if self._presence is not None:
+            self._presence.end()
         self._threads.clear()
 
     def sweep_now(self) -> int:
@@ -126,6 +135,8 @@ class Housekeeper:
         return len(lost)
 
     def _keep_beating(self) -> None:
+        # Whoever is started in place of one that was killed takes its work up at once.
+        _guarded("adoption", self._adopt_the_dead)
         while not self._ended.wait(self._pace.beat):
             _guarded("heartbeat", self._beat)
 
@@ -145,11 +156,16 @@ class Housekeeper:
         if back > _SET_BACK:
             self._clock_set_back(back)
         self._release_unattended()
-        for dead in self._found_dead():
+        self._adopt_the_dead()
+
+    def _adopt_the_dead(self) -> None:
+        for dead in dict.fromkeys([*self._proved_dead(), *self._found_dead()]):
             if self._executors.only_one(f"adopt:{dead}", self._executor, self._pace.dead_after):
                 adopted = self._rows.adopt(dead)
                 # Only once adoption has succeeded; otherwise it is tried again when the lease has run out.
                 self._executors.forget(dead)
+                if self._presence is not None:
+                    self._presence.forget(dead)
                 _log.warning("worker died", executor=dead, adopted=adopted)
 
     def _release_unattended(self) -> None:
@@ -164,6 +180,13 @@ class Housekeeper:
         if given_up:
             self._rows.release(given_up)
             _log.warning("attempts given back", number=len(given_up), first=given_up[0])
+
+    def _proved_dead(self) -> list[str]:
+        """The workers of this machine whose process has ended."""
+        if self._presence is None:
+            return []
+        others = [name for name in self._executors.silent_for(0) if name != self._executor]
+        return [name for name in others if self._presence.proves_dead(name)]
 
     def _found_dead(self) -> list[str]:
         """The workers that are silent and stay so for three beats.
@@ -191,7 +214,8 @@ class Housekeeper:
             return
         self.sweep_now()
         schedule.record(self._wiring.database, self._wiring.clock(), self._wiring.systems)
-        if self._executors.only_one("retention", self._executor, 3600.0):
+        # In a new name each time, since whoever holds a lease may take it again at once.
+        if self._executors.only_one("retention", uuid.uuid4().hex, 3600.0):
             self._forget()
 
     def _forget(self) -> None:

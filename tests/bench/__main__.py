@@ -1,7 +1,7 @@
 """`make bench`: every measurement, one JSON line each on standard output; words for people on standard error.
 
 PEERS=1 runs the vendors' taps, pretix and dj-stripe along, installing them at their first use. Names of groups may be
-given: `python -m tests.bench ingest jobs write-back recovery scale`.
+given: `python -m tests.bench ingest jobs write-back backlog recovery scale`.
 `storm` (10,000 webhooks in a minute) runs only when named.
 """
 
@@ -49,6 +49,7 @@ def main() -> int:
         "storm": lambda: ingest.storm(postgres=postgres),
         "jobs": lambda: background.measure_jobs(postgres=postgres),
         "write-back": lambda: background.measure_write_back(postgres=postgres, seconds=3 * options.seconds),
+        "backlog": lambda: background.measure_backlog(postgres=postgres),
         "recovery": lambda: background.measure_recovery(postgres=postgres),
         "growth": lambda: growth.measure_growth(merchants=200, each=1_000, rows=1_000_000),
         "scale": lambda: scale.measure_scale(merchants=options.merchants, each=options.each, postgres=postgres),

@@ -139,6 +139,17 @@ def test_slots_are_given_out_given_back_and_renewed(limiter: SqlLimiter) -> None
     assert not limiter.enter("k", 2, "d", 30)
 
 
+def test_a_slot_that_rests_is_taken_by_nobody(limiter: SqlLimiter) -> None:
+    assert limiter.enter("k", 1, "a", 30)
+    limiter.leave("k", "a", rest=20)
+    assert not limiter.enter("k", 1, "b", 30)
+    limiter.leave("k", "a", rest=0.05)
+    time.sleep(0.1)
+    assert limiter.enter("k", 1, "b", 30)
+    limiter.leave("other", "b", rest=20)
+    assert limiter.enter("other", 1, "c", 30)
+
+
 def test_a_slot_frees_itself_when_its_holder_died(limiter: SqlLimiter) -> None:
     assert limiter.enter("k", 1, "a", 0.1)
     assert not limiter.enter("k", 1, "b", 30)

@@ -20,6 +20,7 @@ class MemoryLimiter:
     places: list[int] = field(default_factory=list)
     open: Counter[str] = field(default_factory=Counter)
     most_open: int = 0
+    rests: list[float] = field(default_factory=list)
 
     def reserve(self, key: str, *, limit: int, period: float, burst: int, kept: int = 0) -> float:
         self.reserved.append((key, limit, period, burst))
@@ -47,5 +48,6 @@ class MemoryLimiter:
         self.most_open = max(self.most_open, self.open[key])
         return True
 
-    def leave(self, key: str, holder: str) -> None:
+    def leave(self, key: str, holder: str, *, rest: float = 0.0) -> None:
+        self.rests.append(rest)
         self.open[key] -= 1

@@ -67,14 +67,14 @@ def start(wiring: Wiring) -> Iterator[Start]:
 
 
 @pytest.fixture
-def worker(address: str, tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[bytes]]]:
+def worker(address: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts worker processes; those still alive are killed afterwards."""
     processes: list[subprocess.Popen[bytes]] = []
 
-    def begin(mode: str) -> subprocess.Popen[bytes]:
+    def begin(*mode: str) -> subprocess.Popen[bytes]:
         log = tmp_path / "log"
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.jobs.worker_process", address, str(log), mode], stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "tests.jobs.worker_process", address, str(log), *mode], stdout=subprocess.DEVNULL
         )
         processes.append(process)
         _until(lambda: log.with_suffix(f".{process.pid}").exists())
@@ -213,6 +213,46 @@ def test_a_killed_worker_is_survived_by_one_that_runs_already(
     dying.wait()
     _until(_done(wiring))
     assert sorted(seen) == sorted(asked)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no proof of a process's end")
+def test_a_killed_worker_of_this_machine_is_replaced_without_waiting_for_its_silence(
+    wiring: Wiring, merchant: int, worker: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    dying = worker("hang", "patient")
+    identity = _ask(wiring, merchant)
+    _until(lambda: _lines(tmp_path) == [f"hang {dying.pid} {identity} 1"])
+    dying.send_signal(signal.SIGKILL)
+    dying.wait()
+    living = worker("work", "patient")
+    _until(_done(wiring))
+    assert _lines(tmp_path)[1:] == [f"work {living.pid} {identity} 1"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no proof of a process's end")
+def test_a_worker_that_only_says_nothing_keeps_its_work_until_it_has_ended(
+    wiring: Wiring, merchant: int, worker: Callable[..., subprocess.Popen[bytes]], tmp_path: Path
+) -> None:
+    silent = worker("hang", "patient")
+    kept = _ask(wiring, merchant)
+    _until(lambda: len(_lines(tmp_path)) == 1)
+    silent.send_signal(signal.SIGSTOP)
+    living = worker("work", "patient")
+    for number in range(3):
+        other = _ask(wiring, merchant, f"other-{number}")
+        _until(lambda other=other: work_states(wiring)[other] == "done")  # type: ignore[misc]
+    beats = Executors(wiring.database.engine)
+    seen = [beats.silent_for(-60)]
+    for _ in range(4):
+        _until(lambda: beats.silent_for(-60) not in seen)
+        seen.append(beats.silent_for(-60))
+    assert work_states(wiring)[kept] == "pending" and not any(
+        f"work {living.pid} {kept}" in line for line in _lines(tmp_path)
+    )
+    silent.send_signal(signal.SIGKILL)
+    silent.wait()
+    _until(_done(wiring))
+    assert _lines(tmp_path)[-1] == f"work {living.pid} {kept} 1"
 
 
 def test_a_worker_told_to_end_leaves_nothing_behind(

@@ -1,7 +1,7 @@
 """A worker as a process of its own, for tests that kill it: `python -m tests.jobs.worker_process URL LOG MODE`.
 
-Each attempt appends a line to LOG; LOG.<pid> appears once it works. Mode `hang`: never return; `work`: do it.
-Ends on SIGTERM.
+Each attempt appends a line to LOG; LOG.<pid> appears once it works. Mode `hang`: never return; `work`: do it. With
+`patient` as a fourth argument silence counts as death after ten minutes only. Ends on SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from connector.db.work import WorkItem
@@ -24,7 +25,7 @@ from tests.jobs.wired import wired
 FAST = Pace(poll=0.05, beat=0.3, dead_after=1.5, sweep=1.0, lost_after=2.0, stop_within=5.0)
 
 
-def main(address: str, log: Path, mode: str) -> None:
+def main(address: str, log: Path, mode: str, patience: str = "") -> None:
     """Work until told to stop."""
 
     def handler(wiring: Wiring, item: WorkItem) -> None:
@@ -36,7 +37,8 @@ def main(address: str, log: Path, mode: str) -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     dispatch = Dispatcher(address)
-    engine = Engine(wired(address, dispatch), {kind: handler for kind in Work}, FAST)
+    pace = replace(FAST, dead_after=600.0) if patience else FAST
+    engine = Engine(wired(address, dispatch), {kind: handler for kind in Work}, pace)
     engine.start()
     log.with_suffix(f".{os.getpid()}").touch()
     stop.wait()
@@ -46,4 +48,4 @@ def main(address: str, log: Path, mode: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], Path(sys.argv[2]), *sys.argv[3:])

@@ -20,6 +20,8 @@ LIMITS = {
     # As Xero's: a budget and calls in flight; as QuickBooks': two paces.
     "budget": (RateLimit(20, 2.0, burst=0, in_flight=5), RateLimit(5_000, 86_400.0, burst=0)),
     "pace": (RateLimit(40, 4.0, burst=6), RateLimit(12, 1.0, burst=1)),
+    # As QuickBooks': its limit by the second holds where calls arrive, not where they are sent.
+    "places": (RateLimit(100, 5.0, burst=6, in_flight=6, rest=0.5),),
     "day": (RateLimit(1_000, 1.0, burst=50), RateLimit(100, 86_400.0, burst=0)),
 }
 THREADS = 4

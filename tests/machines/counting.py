@@ -16,6 +16,7 @@ class Upstream(ThreadingHTTPServer):
     """Answers within 30 ms. A call over a limit gets 429, and is in `violations` with the limit's words.
 
     `day_used` calls have been made today by somebody else; `silent_until` (steady seconds) every call is a violation.
+    `hold_up_every`: each so-manieth call arrives 0.3 s late, 0: none.
     """
 
     daemon_threads = True
@@ -33,11 +34,21 @@ class Upstream(ThreadingHTTPServer):
         self.day_used = 0
         self.silent_until = 0.0
         self.throttle_next = False
+        self.hold_up_every = 0
+        self.arriving = 0
 
     @property
     def url(self) -> str:
         """Where it answers."""
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def hold_up(self) -> None:
+        """What a call may meet on its way."""
+        with self.guard:
+            self.arriving += 1
+            late = self.hold_up_every and self.arriving % self.hold_up_every == 0
+        if late:
+            time.sleep(0.3)
 
     def admit(self) -> tuple[int, dict[str, str]]:
         """Count one call: the status it gets, and headers."""
@@ -64,6 +75,8 @@ class Upstream(ThreadingHTTPServer):
                     self.violations.append(f"{used} of {limit.limit} in {limit.period:g} s")
                 if limit.in_flight and self.open > limit.in_flight:
                     self.violations.append(f"{self.open} of {limit.in_flight} open")
+                if limit.rest and sum(now - moment < limit.rest for moment in window) > limit.in_flight:
+                    self.violations.append(f"more than {limit.in_flight} in {limit.rest:g} s")
                 if limit.period == 86_400.0:
                     headers["X-DayLimit-Remaining"] = str(max(0, limit.limit - used))
             return 200, headers
@@ -79,6 +92,7 @@ class _Door(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
+        self.server.hold_up()
         status, headers = self.server.admit()
         if status == 200:
             time.sleep(0.03)

@@ -50,3 +50,16 @@ def test_no_limit_is_exceeded_and_people_are_not_put_off(
     # Background work takes what people leave: most of the limit while they call this seldom.
     assert total(reports, "background") >= 20
     assert upstream.calls == total(reports, "background") + total(reports, "person")
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_calls_that_are_held_up_on_their_way_never_arrive_as_too_many_at_once(
+    request: pytest.FixtureRequest, tmp_path: Path, database: str
+) -> None:
+    address = request.getfixturevalue(f"{database}_schema_url")
+    with counting(LIMITS["places"]) as upstream:
+        upstream.hold_up_every = 3
+        reports = call(tmp_path / "machines", address, upstream, "places")
+    assert upstream.violations == []
+    assert total(reports, "person put off") == 0
+    assert upstream.calls == total(reports, "background") + total(reports, "person") >= 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -110,3 +112,30 @@ def test_the_process_lives_whatever_its_database_does(wiring: Wiring) -> None:
     downgrade(wiring.settings.database_url, "base")
     assert ready()[0] == 503
     assert app.test_client().get("/healthz").json == {"ok": True}
+
+
+def test_a_database_that_does_not_answer_is_told_in_time_and_asked_only_once(
+    postgresql_schema_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.2)
+    wiring = wire(read_settings({"DUEBRIDGE_DATABASE_URL": postgresql_schema_url}), dispatch=lambda *_: None)
+    _, ready = _served(wiring)
+    with wiring.database.engine.begin() as connection:
+        # Whoever reads this waits until the transaction ends.
+        connection.execute(sa.text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
+        assert ready() == (503, {"database": "silent"})
+        assert ready() == (503, {"database": "silent"})
+        looking = [thread for thread in threading.enumerate() if thread.name == "readiness"]
+        assert len(looking) == 1, "the second question waits for the answer to the first"
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 30.0)
+    assert ready() == (200, {"database": "ok", "schema": "ok", "keys": "ok"})
+    wiring.database.engine.dispose()
+
+
+def test_a_server_that_takes_calls_and_says_nothing_is_told_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/nothing"
+        wiring = wire(read_settings({"DUEBRIDGE_DATABASE_URL": address}), dispatch=lambda *_: None)
+        _, ready = _served(wiring)
+        assert ready() == (503, {"database": "silent"})
+    wiring.database.engine.dispose()

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from connector.app import HANDLERS
 from connector.db import tables as t
+from connector.db.installation import Installation
 from connector.demo.processes import free_ports
 from connector.demo.surroundings import CREDENTIALS
 from connector.domain.work import Work
@@ -198,19 +199,19 @@ def test_a_failure_while_others_wait_is_told_to_each_and_the_next_are_kept(sqlit
     """Deliveries share a transaction: when it fails each of them is told so, and nobody waits for ever."""
     with door(sqlite_schema_url) as opened:
         inbox = Inbox(opened.wiring, "quickbooks")
-        store, stuck, go = inbox._store, threading.Event(), threading.Event()
+        write, stuck, go = inbox._write, threading.Event(), threading.Event()
         sizes: list[int] = []
 
-        def fail_first(together: list[object], until: float) -> None:
+        def fail_first(everybody: Installation, together: list[object]) -> None:
             sizes.append(len(together))
             if len(sizes) == 1:
                 stuck.set()
                 go.wait(10)
             if len(sizes) == 2:
                 raise OSError("No space left on device.")
-            store(together, until)  # type: ignore[arg-type]
+            write(everybody, together)  # type: ignore[arg-type]
 
-        inbox._store = fail_first  # type: ignore[method-assign, assignment]
+        inbox._write = fail_first  # type: ignore[method-assign, assignment]
         inbox._patience = 30.0
 
         def keep(place: int) -> str:
@@ -237,14 +238,14 @@ def test_a_failure_while_others_wait_is_told_to_each_and_the_next_are_kept(sqlit
 def test_who_waits_too_long_withdraws_and_is_not_stored_behind_its_back(sqlite_schema_url: str) -> None:
     with door(sqlite_schema_url) as opened:
         inbox = Inbox(opened.wiring, "quickbooks")
-        store, stuck, go = inbox._store, threading.Event(), threading.Event()
+        write, stuck, go = inbox._write, threading.Event(), threading.Event()
 
-        def slow(together: list[object], until: float) -> None:
+        def slow(everybody: Installation, together: list[object]) -> None:
             stuck.set()
             go.wait(10)
-            store(together, until)  # type: ignore[arg-type]
+            write(everybody, together)  # type: ignore[arg-type]
 
-        inbox._store = slow  # type: ignore[method-assign, assignment]
+        inbox._write = slow  # type: ignore[method-assign, assignment]
         with ThreadPoolExecutor(2) as people:
             first = people.submit(inbox.keep, _event(1))
             assert stuck.wait(10)
@@ -254,6 +255,46 @@ def test_who_waits_too_long_withdraws_and_is_not_stored_behind_its_back(sqlite_s
             go.set()
             first.result(10)
         assert len(opened.deliveries()) == 1
+
+
+def test_who_comes_while_others_write_is_stored_in_the_next_commit(sqlite_schema_url: str) -> None:
+    with door(sqlite_schema_url) as opened:
+        inbox = Inbox(opened.wiring, "quickbooks")
+        inbox._patience = 30.0
+        write, sizes = inbox._write, []
+
+        def count(everybody: Installation, together: list[object]) -> None:
+            sizes.append(len(together))
+            write(everybody, together)  # type: ignore[arg-type]
+
+        inbox._write = count  # type: ignore[method-assign, assignment]
+        with ThreadPoolExecutor(8) as people:
+            with opened.wiring.database.installation():
+                waiting = [people.submit(inbox.keep, _event(place)) for place in range(8)]
+                while len(inbox._waiting) < 8:
+                    threading.Event().wait(0.01)
+            for one in waiting:
+                one.result(30)
+        assert sizes == [8]
+        assert len(opened.deliveries()) == 8
+
+
+def test_whose_turn_never_comes_fails_alone_and_is_not_stored_behind_its_back(sqlite_schema_url: str) -> None:
+    with door(sqlite_schema_url) as opened:
+        inbox = Inbox(opened.wiring, "quickbooks")
+        with ThreadPoolExecutor(2) as people:
+            with opened.wiring.database.installation():
+                inbox._patience = 0.05
+                first = people.submit(inbox.keep, _event(1))
+                while not inbox._waiting:
+                    threading.Event().wait(0.01)
+                inbox._patience = 30.0
+                second = people.submit(inbox.keep, _event(2))
+                with pytest.raises(NotKept, match="OperationalError"):
+                    first.result(30)
+            second.result(30)
+        with opened.wiring.database.lookup() as everybody:
+            assert [one.body for one in everybody.waiting_deliveries("quickbooks", 10)] == [_event(2)]
 
 
 def test_more_wait_than_one_transaction_takes(sqlite_schema_url: str) -> None:

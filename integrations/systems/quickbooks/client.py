@@ -172,6 +172,8 @@ class Client:
             patience=patience,
             expects=expects,
             background=self._access.background,
+            # The calls that finish a consent count for the company as well, before it is a connection.
+            tenant=self._access.tenant,
         )
 
     def _run(self, method: Any, *args: Any, **kwargs: Any) -> Any:

@@ -179,5 +179,5 @@ def test_links_stand_on_invoices_not_on_templates(upstream: Connected) -> None:
 
 
 def test_the_vendors_limits_are_kept_in_its_manifest() -> None:
-    limits: Any = [(limit.limit, limit.period) for limit in QuickBooks.manifest.limits]
-    assert limits == [(500, 60.0), (10, 1.0)]
+    limits: Any = [(limit.limit, limit.period, limit.in_flight, limit.rest) for limit in QuickBooks.manifest.limits]
+    assert limits == [(500, 60.0, 10, 1.0)]
