@@ -28,7 +28,7 @@ from integrations.simulator.server import serve_at
 from tests.faults.control import Control
 from tests.faults.nursery import TIMING
 from tests.faults.processes import Nursery, upstream_process
-from tests.walks.world import World, environment_of, sign_up_merchant
+from tests.walks.world import World, close_when_idle, environment_of, sign_up_merchant
 from tests.weakbooks.weaknesses import ALL
 from tests.weakbooks.wiring import with_weak
 
@@ -240,4 +240,5 @@ def stage(database_url: str, directory: Path, *, passed: Path | None = None) -> 
             finally:
                 here.end_worker()
                 nursery.close()
-                wiring.database.engine.dispose()
+                assert requests.get(f"{upstream}/idle", timeout=40).ok
+                close_when_idle(wiring.database.engine)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
@@ -257,7 +257,15 @@ def world(
                 yield here
             finally:
                 upstreams[0].close()
-                here.wiring.database.engine.dispose()
+                close_when_idle(here.wiring.database.engine)
+
+
+def close_when_idle(engine: sa.Engine, seconds: float = 30.0) -> None:
+    """Close all connections once requests under way have given theirs back: nobody would close those."""
+    pool, until = cast(sa.QueuePool, engine.pool), time.monotonic() + seconds
+    while pool.checkedout() and time.monotonic() < until:
+        time.sleep(0.02)
+    engine.dispose()
 
 
 def sign_up_merchant(wiring: Wiring, email: str = "alex@northwind.example") -> int:
