@@ -21,7 +21,7 @@ from connector.app import create_app, wire
 from connector.config import read_settings
 from connector.db import tables as t
 from connector.demo.surroundings import CREDENTIALS
-from connector.jobs.engine import prepare_database
+from connector.jobs.engine import Dispatcher, prepare_database
 from connector.wiring import Wiring
 from integrations.simulator.application import Upstreams
 from integrations.simulator.server import serve_at
@@ -204,11 +204,13 @@ def stage(database_url: str, directory: Path, *, passed: Path | None = None) -> 
 
         def build(url: str) -> Flask:
             environment.update(environment_of(database_url, url, upstream, more))
-            wiring = with_weak(wire(read_settings(environment), clock=control.now, timing=TIMING), ALL, upstream)
+            whole = wire(read_settings(environment), clock=control.now, timing=TIMING, dispatch=dispatch)
+            wiring = with_weak(whole, ALL, upstream)
             app = create_app(wiring)
             made.append((wiring, app))
             return app
 
+        dispatch = Dispatcher(database_url)
         nursery = Nursery(directory)
         with serve_at(build) as product:
             ((wiring, app),) = made
@@ -242,3 +244,4 @@ def stage(database_url: str, directory: Path, *, passed: Path | None = None) -> 
                 nursery.close()
                 assert requests.get(f"{upstream}/idle", timeout=40).ok
                 close_when_idle(wiring.database.engine)
+                dispatch.close()
