@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 import msgspec
@@ -18,6 +18,11 @@ from integrations.outcomes import lost
 
 ALREADY_PAID = "checkout_paid"
 Answer = TypeVar("Answer", bound=msgspec.Struct)
+# Made here, where there is one thread: msgspec crashes the process when two threads are the first to use a type.
+_DECODERS: Mapping[type[msgspec.Struct], msgspec.json.Decoder[Any]] = {
+    answer: msgspec.json.Decoder(answer) for answer in (WireCheckout, WireCheckouts, WireRefund)
+}
+_error = msgspec.json.Decoder(WireErrorBody)
 
 
 class SandboxClient:
@@ -70,7 +75,7 @@ class SandboxClient:
         if response.status_code >= 400:
             raise _refusal(response)
         try:
-            return msgspec.json.decode(response.content, type=answer)
+            return cast(Answer, _DECODERS[answer].decode(response.content))
         except msgspec.DecodeError as error:
             raise lost(MANIFEST.title, current_call(), "gave an answer that cannot be read") from error
 
@@ -78,7 +83,7 @@ class SandboxClient:
 def _refusal(response: requests.Response) -> Exception:
     """The contract's answer for a 4xx. A 409 here is a plain no, never a record that changed meanwhile."""
     try:
-        error = msgspec.json.decode(response.content, type=WireErrorBody).error
+        error = _error.decode(response.content).error
         code, why = error.code, error.message
     except msgspec.DecodeError:
         code, why = str(response.status_code), f"{MANIFEST.title} refused the request (HTTP {response.status_code})."
