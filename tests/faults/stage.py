@@ -165,7 +165,7 @@ class Stage(World):
 
     def unfinished(self, *, nightly: bool = False) -> list[str]:
         """Work that is due or dead, and why. Access is renewed again and again once the product's clock is ahead of
-        the real one, which tokens live by; `nightly` work pauses for half a minute between its pages."""
+        the real one, which tokens live by; the many pages of `nightly` work are nobody's concern but the night's."""
         beside = ("release", "renew") if nightly else ("release", "renew", "full_sweep", "drift")
         w = t.work.c
         with self.wiring.database.engine.connect() as connection:

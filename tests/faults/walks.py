@@ -19,7 +19,7 @@ from tests.walks.standing import Place
 from tests.weakbooks.wiring import control
 
 # Steps anybody may come by at any time, by what their names contain: each is the matter of one walk. Who renews the
-# access is whoever comes first; what is due by the clock goes on in pages, half a minute apart.
+# access is whoever comes first; what is due by the clock goes on in pages for a while.
 RENEWAL = (" tokens.", " token.", ".mark_broken#")
 NIGHTLY = ("drift ", "full_sweep ", "renew ")
 _numbers = count(1)
