@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, ConsoleMessage, Error, Page
 
 NARROW, WIDE = 360, 1280
 # A page served with an error's status is told to the console as a resource that did not load; the page itself counts.
 _NOT_LOADED = "Failed to load resource: the server responded with a status of"
+_LEFT = "Execution context was destroyed"
 
 
 class Camera:
@@ -31,16 +32,26 @@ class Camera:
         self._number += 1
         for width, dark in ((NARROW, False), (NARROW, True), (WIDE, False), (WIDE, True)):
             self._adjust(width, dark=dark)
-            scheme = "dark" if dark else "light"
-            self.page.screenshot(
-                path=self._pictures / f"{self._number:02}-{name}-{width}-{scheme}.png", full_page=True, caret="initial"
-            )
-            wide = self.page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is {wide} pixels wide in a window of {width}: {self._culprits(width)}"
-            # Contrast depends on the scheme and structure on the width: these two have all of it.
-            if dark == (width == NARROW):
-                assert not (found := self._faults()), f"{name}, {width} px, {scheme}: {found}"
+            try:
+                self._inspect(name, width, dark=dark)
+            except Error as interrupted:
+                if _LEFT not in interrupted.message:
+                    raise
+                # The page has just reloaded itself, as some do while they wait: the look is taken at what it is now.
+                self.page.wait_for_load_state()
+                self._inspect(name, width, dark=dark)
         self._adjust(self._width, dark=False)
+
+    def _inspect(self, name: str, width: int, *, dark: bool) -> None:
+        scheme = "dark" if dark else "light"
+        self.page.screenshot(
+            path=self._pictures / f"{self._number:02}-{name}-{width}-{scheme}.png", full_page=True, caret="initial"
+        )
+        wide = self.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width, f"{name} is {wide} pixels wide in a window of {width}: {self._culprits(width)}"
+        # Contrast depends on the scheme and structure on the width: these two have all of it.
+        if dark == (width == NARROW):
+            assert not (found := self._faults()), f"{name}, {width} px, {scheme}: {found}"
 
     def _faults(self) -> list[str]:
         found = Axe().run(self.page).response["violations"]

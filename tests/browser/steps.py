@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import requests
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Locator, Page, expect
 
 from connector.demo.surroundings import Surroundings
 from tests.browser.camera import Camera
@@ -29,6 +29,13 @@ def wait_for(what: str, holds: Callable[[], bool]) -> None:
         time.sleep(0.25)
 
 
+def follow(control: Locator) -> None:
+    """Click a link or a button and wait for the page behind it: what is done next is done there, and not to the page
+    that is being left."""
+    with control.page.expect_navigation():
+        control.click()
+
+
 def sign_up(page: Page, where: Surroundings, company: str, email: str) -> None:
     """A new company."""
     page.goto(f"{where.public_url}/sign-up")
@@ -36,7 +43,7 @@ def sign_up(page: Page, where: Surroundings, company: str, email: str) -> None:
     page.get_by_label("Your name").fill("Alex Morgan")
     page.get_by_label("E-mail address").fill(email)
     page.get_by_label("Password").fill("four words of one’s own")
-    page.get_by_role("button", name="Create account").click()
+    follow(page.get_by_role("button", name="Create account"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("to your first payment")
 
 
@@ -47,7 +54,7 @@ def set_brand(page: Page, where: Surroundings, *, colour: str, email: str) -> No
     page.get_by_label("Logo").set_input_files({"name": "logo.png", "mimeType": "image/png", "buffer": logo(colour)})
     page.get_by_label("Address customers may write to").fill(email)
     page.get_by_label("Phone number").fill("+1 555 0100")
-    page.get_by_role("button", name="Save").click()
+    follow(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Your brand is saved")).to_be_visible()
 
 
@@ -55,7 +62,7 @@ def choose_sandbox(page: Page, where: Surroundings) -> None:
     """Be paid through the sandbox."""
     page.goto(f"{where.public_url}/settings/payments")
     page.get_by_label("Sandbox payments").check()
-    page.get_by_role("button", name="Save").click()
+    follow(page.get_by_role("button", name="Save"))
     expect(page.get_by_text("Your payment settings are saved")).to_be_visible()
 
 
@@ -63,14 +70,14 @@ def count_from(page: Page, *, days: int) -> None:
     """Have the dry run count again without what is older than so many days."""
     start = (datetime.now(UTC) - timedelta(days=days)).date().isoformat()
     page.get_by_label("Import invoices dated from").fill(start)
-    page.get_by_role("button", name="Count again").click()
+    follow(page.get_by_role("button", name="Count again"))
     expect(page.get_by_text("Counted again.")).to_be_visible()
 
 
 def confirm_dry_run(page: Page) -> int:
     """Say yes to the dry run; the connection's number."""
     page.get_by_label("Account that payments are booked to").select_option(index=1)
-    page.get_by_role("button", name="Confirm and import").click()
+    follow(page.get_by_role("button", name="Confirm and import"))
     expect(page.get_by_text("Confirmed. The import has begun.")).to_be_visible()
     found = re.search(r"/connections/([0-9]+)$", page.url)
     assert found, page.url
@@ -105,8 +112,8 @@ def open_invoice_page(page: Page, where: Surroundings, number: str) -> None:
     """Search for an invoice in the merchant's list and open it."""
     page.goto(f"{where.public_url}/invoices")
     page.get_by_label("Number or customer").fill(number)
-    page.get_by_role("button", name="Show").click()
-    page.get_by_role("rowheader").get_by_role("link", name=number, exact=True).click()
+    follow(page.get_by_role("button", name="Show"))
+    follow(page.get_by_role("rowheader").get_by_role("link", name=number, exact=True))
     expect(page.get_by_role("heading", level=1)).to_contain_text(number)
 
 
@@ -114,8 +121,12 @@ def reload_until(page: Page, text: str) -> None:
     """Look again until the page says something."""
 
     def says() -> bool:
-        page.reload()
-        return page.get_by_text(text).first.is_visible()
+        try:
+            page.reload()
+            return page.get_by_text(text).first.is_visible()
+        except Error:
+            # The page is just reloading itself, as some do while they wait; the next look finds it.
+            return False
 
     wait_for(f"“{text}” on {page.url}", says)
 

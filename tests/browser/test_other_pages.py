@@ -34,7 +34,7 @@ def test_beside_the_main_walk(product: Surroundings, merchant: Camera, customer:
     customer.page.goto(f"{product.public_url}/i/nothing")
     customer.look("unknown-link")
     _disconnect(product, merchant, connection)
-    page.get_by_role("button", name="Sign out").click()
+    steps.follow(page.get_by_role("button", name="Sign out"))
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     merchant.look("sign-in")
 
@@ -45,8 +45,8 @@ def _set_up(product: Surroundings, page: Page) -> int:
     steps.set_brand(page, product, colour="#7c3aed", email="hello@lakeside.example")
     steps.choose_sandbox(page, product)
     page.goto(f"{product.public_url}/connections")
-    page.get_by_role("button", name="Connect QuickBooks Online").click()
-    page.get_by_role("button", name="Connect", exact=True).click()
+    steps.follow(page.get_by_role("button", name="Connect QuickBooks Online"))
+    steps.follow(page.get_by_role("button", name="Connect", exact=True))
     steps.count_from(page, days=75)
     connection = steps.confirm_dry_run(page)
     steps.wait_for_import(page, product, connection)
@@ -66,9 +66,9 @@ def _link_of_a_customer(product: Surroundings, merchant: Camera) -> str:
     (name, _), number = owing.most_common(1)[0]
     assert number > 1, "No customer of the little company has several open invoices in one currency."
     page.get_by_label("Name, e-mail address or number").fill(name)
-    page.get_by_role("button", name="Show").click()
-    page.get_by_role("rowheader").get_by_role("link", name=name).click()
-    page.get_by_role("button", name="Generate link").click()
+    steps.follow(page.get_by_role("button", name="Show"))
+    steps.follow(page.get_by_role("rowheader").get_by_role("link", name=name))
+    steps.follow(page.get_by_role("button", name="Generate link"))
     expect(page.get_by_text("The link is ready.")).to_be_visible()
     merchant.look("customer")
     return page.get_by_label("Link", exact=True).input_value()
@@ -90,7 +90,7 @@ def _pay_selected(customer: Camera, link: str) -> None:
     steps.pay_at_sandbox(customer, "sandbox")
     customer.look("receipt")
     page.goto(link)
-    page.get_by_role("link", name="All invoices").click()
+    steps.follow(page.get_by_role("link", name="All invoices"))
     customer.look("history")
     page.goto(link)
     page.get_by_role("button", name="Pay all").first.click()
@@ -108,15 +108,15 @@ def _sign_in_by_mail(product: Surroundings, merchant: Camera, visitor: Camera) -
     visitor.look("front-page")
     address = _address_on_file(product, merchant.page)
     page.get_by_label("E-mail address").fill(address)
-    page.get_by_role("button", name="Send me a code").click()
+    steps.follow(page.get_by_role("button", name="Send me a code"))
     expect(page.get_by_role("heading", name="Look into your mail")).to_be_visible()
     found = re.search(r"\b[0-9]{6}\b", steps.newest_mail(product, address))
     assert found
     page.get_by_label("Code, six digits").fill(found[0])
-    page.get_by_role("button", name="Sign in").click()
+    steps.follow(page.get_by_role("button", name="Sign in"))
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
     visitor.look("account")
-    page.get_by_role("button", name="Sign out").click()
+    steps.follow(page.get_by_role("button", name="Sign out"))
     expect(page.get_by_role("heading", name="Your account with Lakeside Studio")).to_be_visible()
 
 
@@ -136,15 +136,15 @@ def _refund(product: Surroundings, merchant: Camera) -> None:
     """All of the payment given back, and the entry in the books reversed."""
     page = merchant.page
     page.goto(f"{product.public_url}/payments")
-    page.get_by_role("row").filter(has_text="Paid").get_by_role("link").first.click()
+    steps.follow(page.get_by_role("row").filter(has_text="Paid").get_by_role("link").first)
     steps.reload_until(page, "recorded the payment")
-    page.get_by_role("link", name="Refund").click()
+    steps.follow(page.get_by_role("link", name="Refund"))
     merchant.look("refund")
     page.get_by_label("Reason").fill("Delivered twice")
-    page.get_by_role("button", name="Continue").click()
+    steps.follow(page.get_by_role("button", name="Continue"))
     expect(page.get_by_role("heading", level=1)).to_contain_text("Give back")
     merchant.look("refund-confirm")
-    page.get_by_role("button", name="Refund ").click()
+    steps.follow(page.get_by_role("button", name="Refund "))
     steps.reload_until(page, "QuickBooks Online reversed the payment")
     expect(page.get_by_text("Refunded", exact=True).first).to_be_visible()
     merchant.look("refunded")
@@ -154,12 +154,12 @@ def _regenerate(product: Surroundings, merchant: Camera) -> str:
     """A new link in place of an old one; the old one."""
     page = merchant.page
     page.goto(f"{product.public_url}/invoices?state=open")
-    page.get_by_role("rowheader").get_by_role("link").first.click()
+    steps.follow(page.get_by_role("rowheader").get_by_role("link").first)
     link: Callable[[], str] = page.get_by_label("Link", exact=True).input_value
     old = link()
-    page.get_by_role("link", name="Regenerate").click()
+    steps.follow(page.get_by_role("link", name="Regenerate"))
     merchant.look("regenerate")
-    page.get_by_role("button", name="Regenerate").click()
+    steps.follow(page.get_by_role("button", name="Regenerate"))
     expect(page.get_by_text("The old link has stopped working")).to_be_visible()
     assert link() != old
     return old
@@ -169,9 +169,9 @@ def _disconnect(product: Surroundings, merchant: Camera, connection: int) -> Non
     """Links withdrawn from every invoice upstream, then the access given up."""
     page = merchant.page
     page.goto(f"{product.public_url}/connections/{connection}")
-    page.get_by_role("link", name="Disconnect").click()
+    steps.follow(page.get_by_role("link", name="Disconnect"))
     merchant.look("disconnect")
-    page.get_by_role("button", name="Disconnect").click()
+    steps.follow(page.get_by_role("button", name="Disconnect"))
     expect(page.get_by_text("The connection is being ended.")).to_be_visible()
     steps.reload_until(page, "Disconnected")
     merchant.look("disconnected")
