@@ -42,6 +42,7 @@ _FAULTS = 26.0
 _CHANGES_BY_HAND = 8.0
 _REFUNDS = 7.0
 _NEW_LINKS = 2.0
+_NEW_INVOICES = 40.0
 _LOOKS_AT_CONNECTIONS = 10.0
 
 
@@ -99,6 +100,7 @@ def _run(
         _often(stop, fallen, _REFUNDS, staff.refund_something),
         _often(stop, fallen, _LOOKS_AT_CONNECTIONS, staff.connect_again),
         _often(stop, fallen, _NEW_LINKS, lambda: staff.fresh_link(chance.choice(customers))),
+        _often(stop, fallen, _NEW_INVOICES, lambda: staff.issue_again(chance.choice(customers))),
     ]
     began = time.monotonic()
     while (gone := time.monotonic() - began) < minutes * 60:

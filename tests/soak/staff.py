@@ -95,6 +95,19 @@ class Staff:
             self._browser.submit(consent, upstream.consent_form, button=("decision", upstream.consent_word))
             self.counts["connected again"] += 1
 
+    def issue_again(self, customer: Customer) -> None:
+        """A new invoice for a customer, as an earlier one was: without new ones there is soon nothing left to pay."""
+        address = (
+            f"{self._place.upstream_url}/{customer.system}/_control/invoices/{self._chance.choice(customer.invoices)}"
+        )
+        if customer.system == "quickbooks":
+            answer = requests.post(f"{address}/copy", json={}, timeout=20)
+        else:
+            answer = requests.post(address, json={"action": "copy"}, timeout=20)
+        answer.raise_for_status()
+        customer.invoices.append(answer.json()["id"])
+        self.counts["new invoices"] += 1
+
     def change_by_hand(self) -> None:
         """A bookkeeper's change upstream."""
         if self._by_hand and self._chance.random() < 0.3:

@@ -180,7 +180,7 @@ def invoice(id: str) -> str:
 
 @blueprint.post("/invoices/<id>/<action>")
 def act_on_invoice(id: str, action: str) -> BaseResponse | tuple[str, int]:
-    """memo, void, delete, pay (by hand) or send."""
+    """memo, void, delete, pay (by hand), send or copy (a new invoice of the same)."""
     books = _books()
     doc = books.find("Invoice", id)
     if doc is None:
@@ -195,6 +195,7 @@ def act_on_invoice(id: str, action: str) -> BaseResponse | tuple[str, int]:
         "delete": lambda change: operations.perform(change, "Invoice", "delete", known),
         "send": lambda change: sales.send(change, "Invoice", id, str(sent.get("address") or "")),
         "pay": lambda change: operations.perform(change, "Payment", "create", _payment(doc, sent)),
+        "copy": lambda change: operations.perform(change, "Invoice", "create", _copy(doc)),
     }
     return _act(books, "invoice", id, action, actions)
 
@@ -231,6 +232,8 @@ def _act(
     upstream().webhooks.delivery.wake()
     if request.is_json:
         return jsonify(id=done["Id"])
+    if action == "copy":
+        invoice_id = done["Id"]
     if not books.find("Invoice", invoice_id):
         return redirect(url_for("pages.books", realm=books.realm))
     return redirect(url_for("control.invoice", id=invoice_id, realm=books.realm), 303)
@@ -251,6 +254,10 @@ def _invoice_page(books: Books, id: str, problem: str) -> str:
         problem=problem,
         money=money,
     )
+
+
+def _copy(doc: Document) -> Document:
+    return {name: doc[name] for name in ("CustomerRef", "CurrencyRef", "Line")}
 
 
 def _payment(doc: Document, sent: dict[str, Any]) -> Document:

@@ -22,7 +22,8 @@ from integrations.simulator.store import Document, from_json, to_json
 from integrations.systems.xero.simulator import books as kinds
 from integrations.systems.xero.simulator.books import ACCOUNT, INVOICE, PAYMENT, Books, Organisation
 from integrations.systems.xero.simulator.examples import load_examples
-from integrations.systems.xero.simulator.invoice_changes import change_invoice
+from integrations.systems.xero.simulator.invoice_changes import change_invoice, create_invoice
+from integrations.systems.xero.simulator.lines import show_lines
 from integrations.systems.xero.simulator.pages import chosen, find_anywhere
 from integrations.systems.xero.simulator.payments import create_payment, reverse_payment
 from integrations.systems.xero.simulator.problems import NotThere, Refused
@@ -155,17 +156,17 @@ def control_blueprint(books: Books, faults: Faults, webhooks: Webhooks) -> Bluep
 
     @control.post("/invoices/<invoice_id>")
     def edit(invoice_id: str) -> AnyResponse | tuple[str, int] | tuple[Response, int]:
-        """Fields: `action` (edit, approve, void, delete, pay, unpay) with reference, due, amount, account, payment."""
+        """Fields: `action` (edit, approve, void, delete, copy, pay, unpay), reference, due, amount, account, payment."""
         org, doc = find_anywhere(books, invoice_id)
         try:
             with books.transaction():
-                _act(org, doc, _sent())
+                changed = _act(org, doc, _sent())
         except (Refused, NotThere) as problem:
             text = str(problem) if isinstance(problem, Refused) else "There is no such document."
             return (_json({"error": text}), 400) if request.is_json else (invoice_page(invoice_id, text), 400)
         if request.is_json:
-            return _json(org.require(INVOICE, doc["id"]))
-        return redirect(url_for("control.invoice", invoice_id=doc["id"]), 303)
+            return _json(org.require(INVOICE, changed))
+        return redirect(url_for("control.invoice", invoice_id=changed), 303)
 
     def invoice_page(invoice_id: str, problem: str) -> str:
         org, doc = find_anywhere(books, invoice_id)
@@ -200,7 +201,8 @@ def control_blueprint(books: Books, faults: Faults, webhooks: Webhooks) -> Bluep
     return control
 
 
-def _act(org: Organisation, doc: Document, sent: dict[str, Any]) -> None:
+def _act(org: Organisation, doc: Document, sent: dict[str, Any]) -> str:
+    """The invoice that is changed, or new: its id."""
     action = sent.get("action")
     if action == "edit":
         change = {"Reference": str(sent.get("reference", doc["reference"]))}
@@ -218,8 +220,26 @@ def _act(org: Organisation, doc: Document, sent: dict[str, Any]) -> None:
         create_payment(org, paid)
     elif action == "unpay":
         reverse_payment(org, org.require(PAYMENT, str(sent.get("payment") or "")))
+    elif action == "copy":
+        return str(create_invoice(org, _copy(org, doc))["id"])
     else:
-        raise Refused("action must be one of edit, approve, void, delete, pay, unpay")
+        raise Refused("action must be one of edit, approve, void, delete, copy, pay, unpay")
+    return str(doc["id"])
+
+
+def _copy(org: Organisation, doc: Document) -> dict[str, Any]:
+    """What a bookkeeper sends to issue the same again, from today."""
+    lines = show_lines(doc["lines"], doc["currency"], 4)
+    return {
+        "Type": doc["type"],
+        "Status": "AUTHORISED",
+        "Contact": {"ContactID": doc["contact"]},
+        "CurrencyCode": doc["currency"],
+        "LineAmountTypes": doc["amount_types"],
+        "DueDate": org.today(),
+        "BrandingThemeID": doc["theme"],
+        "LineItems": [{name: value for name, value in line.items() if name != "LineItemID"} for line in lines],
+    }
 
 
 def _first_bank(org: Organisation) -> str:

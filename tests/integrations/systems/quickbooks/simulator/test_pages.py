@@ -56,6 +56,22 @@ def test_the_invoice_as_sent_shows_the_link_to_click(run: Running) -> None:
     assert _get(run, f"/sent/{invoice['Id']}.pdf").content.startswith(b"%PDF")
 
 
+def test_a_bookkeeper_issues_the_same_invoice_again(run: Running) -> None:
+    invoice = run.open_invoice()
+    address = f"{run.url}/_control/invoices/{invoice['Id']}/copy"
+    new = run.read("Invoice", requests.post(address, json={}, timeout=5).json()["id"])
+    assert new["Id"] != invoice["Id"] and new["DocNumber"] != invoice["DocNumber"]
+    assert new["CustomerRef"] == invoice["CustomerRef"]
+    assert (
+        new["Balance"]
+        == new["TotalAmt"]
+        == sum(line["Amount"] for line in new["Line"][:-1]) + new["TxnTaxDetail"]["TotalTax"]
+    )
+    assert run.read("Invoice", invoice["Id"]) == invoice
+    shown = requests.post(address, data={}, timeout=5).url.split("?")[0].rpartition("/")[2]
+    assert shown not in (invoice["Id"], new["Id"])
+
+
 def test_a_bookkeeper_edits_pays_voids_and_deletes_by_hand(run: Running) -> None:
     invoice = run.open_invoice()
     address = f"{run.url}/_control/invoices/{invoice['Id']}"

@@ -188,6 +188,19 @@ def test_the_control_pages_change_invoices_by_hand(app: App) -> None:
     assert requests.get(f"{app.xero.url}/sent/nothing", timeout=10).status_code == 404
 
 
+def test_a_bookkeeper_issues_the_same_invoice_again(app: App) -> None:
+    invoice = app.read(f"Invoices/{app.open_invoice()['InvoiceID']}")["Invoices"][0]
+    url = f"{app.xero.url}/_control/invoices/{invoice['InvoiceID']}"
+    made = requests.post(url, json={"action": "copy"}, timeout=10).json()
+    new = app.read(f"Invoices/{made['id']}")["Invoices"][0]
+    assert new["Status"] == "AUTHORISED"
+    assert new["InvoiceNumber"] != invoice["InvoiceNumber"]
+    assert (new["Contact"]["ContactID"], new["Total"]) == (invoice["Contact"]["ContactID"], invoice["Total"])
+    assert new["AmountDue"] == new["Total"]
+    assert app.read(f"Invoices/{invoice['InvoiceID']}")["Invoices"][0] == invoice
+    assert requests.post(url, data={"action": "copy"}, timeout=10).url != url
+
+
 def test_books_show_what_is_due_and_paid(app: App) -> None:
     invoice = app.open_invoice()
     app.write("PUT", "Payments", {"Payments": [app.payment(invoice, "3.21", "pay_books")]})
