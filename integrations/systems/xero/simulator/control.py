@@ -156,7 +156,7 @@ def control_blueprint(books: Books, faults: Faults, webhooks: Webhooks) -> Bluep
 
     @control.post("/invoices/<invoice_id>")
     def edit(invoice_id: str) -> AnyResponse | tuple[str, int] | tuple[Response, int]:
-        """Fields: `action` (edit, approve, void, delete, copy, pay, unpay), reference, due, amount, account, payment."""
+        """`action` (edit, approve, void, delete, copy, pay, unpay) with reference, due, amount, account, payment."""
         org, doc = find_anywhere(books, invoice_id)
         try:
             with books.transaction():
