@@ -14,6 +14,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from connector.db.migrations import upgrade
+from tests.faults.summary import NOTE, summary
 from tests.postgres_server import PostgresServer, embedded_binaries, embedded_server, server_at
 from tests.together import TogetherScheduling
 
@@ -43,6 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Tests that share something costly stay together in one process, in their order; all others go to who is free."""
     return TogetherScheduling(config, log)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The seed of the deaths and their number; told as a test is taken down, such reports stand under no name."""
+    reports = terminalreporter.getreports("")
+    notes = [(one.nodeid, str(value)) for one in reports for name, value in one.user_properties if name == NOTE]
+    for line in summary(notes):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

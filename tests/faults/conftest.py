@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.kills import Killer
 from tests.faults.stage import SYSTEMS, Stage, stage
+from tests.faults.summary import DATABASES, NOTE, SEED
 from tests.faults.upstreams import SECOND_COMPANY
 from tests.walks.standing import Place
 from tests.weakbooks.wiring import connect_weak
@@ -20,10 +21,7 @@ from tests.weakbooks.wiring import connect_weak
 WEAK = ("weak_unique_field", "weak_natural", "weak_search", "weak_none")
 PARTS = "weak_search_parts"
 SMALL = "a small company with links"
-DATABASES = ("sqlite", "postgresql")
 FULL = os.environ.get("FULL", "") not in ("", "0")
-SEED = int(os.environ.get("FAULTS_SEED", "20261122"))
-_NOTES = "tests/faults"
 
 
 @dataclass
@@ -77,23 +75,4 @@ def deaths(record_property: Callable[[str, object], None]) -> Iterator[list[int]
     counted: list[int] = []
     began = time.monotonic()
     yield counted
-    record_property(_NOTES, f"{sum(counted)} {time.monotonic() - began:.1f}")
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What `make faults` prints: the seed, and how many processes died on each database."""
-    lines = []
-    # Told as a test is taken down; such reports stand under no name.
-    for report in terminalreporter.getreports(""):
-        for name, value in report.user_properties:
-            if name == _NOTES:
-                lines.append((report.nodeid, str(value)))
-    if not lines:
-        return
-    for database in DATABASES:
-        told = dict(line for line in lines if database in line[0])
-        killed = sum(int(value.split()[0]) for value in told.values())
-        seconds = sum(float(value.split()[1]) for value in told.values())
-        terminalreporter.write_line(
-            f"faults on {database}: seed {SEED}, {killed} processes killed in {len(told)} tests, {seconds:.0f} seconds"
-        )
+    record_property(NOTE, f"{sum(counted)} {time.monotonic() - began:.1f}")
