@@ -65,6 +65,11 @@ class Story:
         with self._lock:
             self.refusals[re.sub(r"[0-9][0-9.,]*", "…", words)] += 1
 
+    def gave_up(self, after: str) -> None:
+        """The customer went away, after this and no answer."""
+        with self._lock:
+            self.refusals[f"gave up after {after}"] += 1
+
     def one_form(self, checkouts: set[str]) -> None:
         """One form led to these checkouts: at most one of them may take money."""
         with self._lock:
@@ -91,7 +96,7 @@ class Paying:
                 self._at_the_gateway(customer, checkout)
         except NoAnswer as nobody:
             self._story.count("gave up, nobody answered")
-            self._story.refused(str(nobody).split("?")[0].split("/i/")[0])
+            self._story.gave_up(str(nobody).partition(" http")[0])
 
     def _by_link(self, customer: Customer) -> list[str]:
         page = _patiently(lambda: customer.person.get(customer.link))
@@ -211,12 +216,14 @@ class Paying:
 
 def _patiently(ask: Callable[[], requests.Response]) -> requests.Response:
     """Ask again while nobody answers, as a person reloads a page or presses Pay again. Raises NoAnswer."""
+    last = ""
     for _ in range(_TRIES):
         try:
             answer = ask()
             if answer.status_code != 429:
                 return answer
-        except NoAnswer:
-            pass
+            last = "429"
+        except NoAnswer as nobody:
+            last = str(nobody)
         time.sleep(1.0)
-    raise NoAnswer("nobody answered for long")
+    raise NoAnswer(f"for long {last}")

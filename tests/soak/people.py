@@ -56,9 +56,9 @@ class Person:
         try:
             answer = self.session.request(method, url, data=fields, timeout=_TIMEOUT, allow_redirects=False)
         except requests.RequestException as failure:
-            raise NoAnswer(f"{method} {url}: {type(failure).__name__}") from failure
+            raise NoAnswer(f"{type(failure).__name__} to {method} {url}") from failure
         if answer.status_code >= 500:
-            raise NoAnswer(f"{method} {url} answered {answer.status_code}")
+            raise NoAnswer(f"{answer.status_code} to {method} {url}")
         return answer
 
 
