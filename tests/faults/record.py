@@ -17,7 +17,19 @@ import pytest
 from connector.checkpoints import Checkpoint, listen
 from tests.faults.places import name_of, places
 
-FOLDERS = ("walks", "journeys", "dashboard", "portal", "webhooks", "jobs", "mail", "deployment", "faults")
+FOLDERS = (
+    "walks",
+    "journeys",
+    "reading",
+    "dashboard",
+    "portal",
+    "webhooks",
+    "jobs",
+    "mail",
+    "commands",
+    "deployment",
+    "faults",
+)
 PASSED = Path(__file__).with_name("passed.txt")
 UNRECORDED = PASSED.with_name("unrecorded.txt")
 _FILE = "RECORD_CHECKPOINTS"
