@@ -40,7 +40,7 @@ class Town:
         page = browser.get(f"{self.place.here.public_url}/portal/{slug}")
         return browser.submit(page, f"/portal/{slug}", email=address)
 
-    def mails(self) -> list[sa.Row[tuple[str, str, str, bytes]]]:
+    def mails(self) -> list[sa.Row[str, str, str, bytes]]:
         """State, id, problem and sealed words of every mail, oldest first."""
         m = t.mails.c
         with self.place.here.wiring.database.engine.connect() as connection:
