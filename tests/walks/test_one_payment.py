@@ -11,7 +11,6 @@ from datetime import timedelta
 from unittest.mock import patch
 
 import pytest
-import requests
 
 from connector.contract import Access, Checkout, CheckoutRequest
 from connector.db.rows import InvoiceRow
@@ -115,12 +114,7 @@ def test_a_page_we_never_heard_was_opened_is_paid_all_the_same(both: Place) -> N
     with pytest.raises(Unavailable, match="Nothing was charged"):
         both.here.start_payment([invoice], form_key=form_key)
     payment_id = both.of_form(form_key).id
-    (opened,) = requests.get(
-        f"{both.here.upstream_url}/sandbox/v1/checkouts",
-        params={"reference": payment_id},
-        headers={"Authorization": "Bearer demo-key-sandbox"},
-        timeout=10,
-    ).json()["data"]
+    (opened,) = both.here.checkouts(payment_id)
     assert both.payment(payment_id).gateway_ref is None
     both.here.press(opened["url"])
     both.posted(payment_id)
