@@ -43,15 +43,11 @@ class Mails:
         return mail_id
 
     def get(self, mail_id: str) -> MailRow:
-        """One mail, opened. Raises NotFound."""
+        """One mail, opened; empty once it has been sent or refused. Raises NotFound."""
         m = t.mails.c
         row = self._bound.one(self._bound.select(t.mails).where(m.id == mail_id), "This mail does not exist.")
-        values = (
-            {}
-            if row.state == "sent"
-            else json.loads(self._bound.vault.open(row.sealed_values, bound_to=f"mail:{mail_id}"))
-        )
-        return MailRow(row.id, row.recipient, row.template, values, row.state)
+        opened = self._bound.vault.open(row.sealed_values, bound_to=f"mail:{mail_id}") if row.sealed_values else b"{}"
+        return MailRow(row.id, row.recipient, row.template, json.loads(opened), row.state)
 
     def sent(self, mail_id: str) -> None:
         """It left; what it said is forgotten."""

@@ -204,6 +204,17 @@ def test_the_installations_own_work_is_retried_too(wiring: Wiring, command: Comm
     assert states(wiring) == {identity: "pending"}
 
 
+def test_the_installations_own_work_is_cancelled_too(wiring: Wiring, command: Command) -> None:
+    identity = add(wiring, None, Work.DELIVERY, "sandbox")
+    assert command("cancel", identity, "--yes").exit_code == 0
+    assert states(wiring) == {identity: "dead"}
+    assert "Cancelled by an operator" in command("show", identity).output
+    run_due(wiring, {})
+    assert states(wiring) == {identity: "dead"}, "nobody takes it up"
+    assert command("retry", identity).exit_code == 0
+    assert states(wiring) == {identity: "pending"}
+
+
 def test_a_database_that_was_not_prepared_is_named(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DUEBRIDGE_DATABASE_URL", sqlite_url)
     result = CliRunner().invoke(main, ["work", "list"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from connector.app import create_app
 from connector.domain.links import Scope
 from connector.domain.payments import Choice, PortalScope
-from connector.journeys import inject, pay, refund, sync
+from connector.errors import Conflict
+from connector.journeys import fix_difference, inject, pay, refund, sync
 from connector.wiring import Wiring
 
 
@@ -27,6 +29,12 @@ def _pay(wiring: Wiring, scope: list[object], choices: list[list[object]], form:
 
 def _refund(wiring: Wiring, merchant: int, payment: str, amount: str, form: str) -> None:
     refund.ask(wiring, merchant, payment, amount_text=amount, reason="Returned goods", user_id=1, form_key=form)
+
+
+def _take_back(wiring: Wiring, merchant: int, difference: int) -> None:
+    """Whoever presses again after it was done is told that it is settled already."""
+    with suppress(Conflict):
+        fix_difference.take_back(wiring, merchant, difference, user_id=1)
 
 
 def _regenerate(wiring: Wiring, merchant: int, connection: int, target: str) -> None:
@@ -48,6 +56,7 @@ def _receive(wiring: Wiring, sender: str, headers: Mapping[str, str], body: str)
 TABLE: Mapping[str, Callable[..., None]] = {
     "pay": _pay,
     "refund": _refund,
+    "take_back": _take_back,
     "regenerate": _regenerate,
     "sync": _sync,
     "receive": _receive,

@@ -1,8 +1,8 @@
 """Writes down which steps of the product the tests' walks pass: `python -m tests.faults.record [PYTEST ARGUMENTS]`.
 
 Runs the folders below, listening, and writes tests/faults/passed.txt anew; with arguments of one's own (the folders or
-tests to run) what they pass is added to it. What the source has and no recorded walk has passed is listed beside it, in
-unrecorded.txt: that list only ever becomes shorter, for the house test refuses steps that stand in neither.
+tests to run) what they pass is added to it. What the source has and no recorded walk has passed is told at the end: the
+house test refuses it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,20 @@ import pytest
 from connector.checkpoints import Checkpoint, listen
 from tests.faults.places import name_of, places
 
-FOLDERS = ("walks", "journeys", "dashboard", "portal", "webhooks", "jobs", "mail", "deployment", "faults")
+FOLDERS = (
+    "walks",
+    "journeys",
+    "reading",
+    "dashboard",
+    "portal",
+    "webhooks",
+    "jobs",
+    "mail",
+    "commands",
+    "deployment",
+    "faults",
+)
 PASSED = Path(__file__).with_name("passed.txt")
-UNRECORDED = PASSED.with_name("unrecorded.txt")
 _FILE = "RECORD_CHECKPOINTS"
 _NAME = re.compile(r"^\S+ (?P<place>\S+#\d+) after (?P<step>\S+)$")
 
@@ -59,20 +70,20 @@ def main(arguments: list[str]) -> int:
     early = "ignore::pytest.PytestAssertRewriteWarning"
     code = pytest.main(["-q", "-W", early, "-p", "tests.faults.record", *(arguments or folders)])
     kept = set(PASSED.read_text().splitlines()) if arguments and PASSED.exists() else set()
-    write_lists(kept | steps_in(log.read_text().splitlines()))
+    left = write_down(kept | steps_in(log.read_text().splitlines()))
     log.unlink()
+    print("".join(f"No walk passes {name}\n" for name in left), end="")
     return int(code)
 
 
-def write_lists(steps: set[str]) -> None:
-    """What was passed of what there is, and what was not."""
+def write_down(steps: set[str]) -> list[str]:
+    """Write down what was passed of what there is; returns what was not."""
     known = {place.name: place.what == "commit" for place in places()}
     pairs = sorted(step.split() for step in steps)
     # An ordinal may have come to mean another step since: a transaction is never taken for a call.
     passed = [f"{name} {step}" for name, step in pairs if known.get(name) is (step == "commit")]
-    left = sorted(known.keys() - {step.split()[0] for step in passed})
     PASSED.write_text("".join(f"{step}\n" for step in passed))
-    UNRECORDED.write_text("".join(f"{name}\n" for name in left))
+    return sorted(known.keys() - {step.split()[0] for step in passed})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from tests.faults.quiet_walks import Expired, Mailed, Scheduled, Synced
-from tests.faults.walks import Abandoned, Make, Paid, Parked, PartRefused, Refunded, Returned
+from tests.faults.walks import Abandoned, Make, Paid, Parked, PartRefused, Refunded, Returned, Unheard
 from tests.walks.standing import Place
 
 # What else may happen to the call that records a payment, beside the lost answer and the call that never arrived.
@@ -39,4 +39,5 @@ def walks_of(place: Place, system: str) -> Mapping[str, Make]:
     }
     if system == "quickbooks":
         made["mail"] = lambda: Mailed(place, system)
+        made["page opened unheard"] = lambda: Unheard(place, system)
     return made

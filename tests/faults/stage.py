@@ -25,9 +25,10 @@ from connector.jobs.engine import Dispatcher, prepare_database
 from connector.wiring import Wiring
 from integrations.simulator.application import Upstreams
 from integrations.simulator.server import serve_at
+from tests.faults.children import TIMING
 from tests.faults.control import Control
-from tests.faults.nursery import TIMING
-from tests.faults.processes import Nursery, upstream_process
+from tests.faults.processes import upstream_process
+from tests.nursery import Nursery
 from tests.walks.world import World, close_when_idle, environment_of, sign_up_merchant
 from tests.weakbooks.weaknesses import ALL
 from tests.weakbooks.wiring import with_weak
@@ -197,6 +198,7 @@ def stage(database_url: str, directory: Path, *, passed: Path | None = None) -> 
     with (
         patch.dict(os.environ, OAUTHLIB_INSECURE_TRANSPORT="1"),
         upstream_process(directory) as (upstream, mail_port),
+        (directory / "nursery.log").open("wb") as nursery_log,
     ):
         made: list[tuple[Wiring, Flask]] = []
         environment: dict[str, str] = {}
@@ -211,7 +213,7 @@ def stage(database_url: str, directory: Path, *, passed: Path | None = None) -> 
             return app
 
         dispatch = Dispatcher(database_url)
-        nursery = Nursery(directory)
+        nursery = Nursery("tests.faults.children", nursery_log)
         with serve_at(build) as product:
             ((wiring, app),) = made
             for name in (*SYSTEMS, "sandbox"):

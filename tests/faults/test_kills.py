@@ -23,7 +23,7 @@ from tests.faults.connections import Disconnected, Imported
 from tests.faults.quiet_walks import Regenerated
 from tests.faults.repertoire import OTHER_FAULTS, walks_of
 from tests.faults.stage import SYSTEMS
-from tests.faults.walks import Paid, Refunded
+from tests.faults.walks import Paid, PutBack, Refunded
 
 _BOTH = (
     "payment",
@@ -37,7 +37,7 @@ _BOTH = (
     "token renewed",
 )
 WALKS = {
-    "quickbooks": (*_BOTH, "mail"),
+    "quickbooks": (*_BOTH, "mail", "page opened unheard"),
     "xero": _BOTH,
     **{name: ("payment", "answer lost", "never arrived", "refund") for name in WEAK},
 }
@@ -122,6 +122,18 @@ def test_a_merchants_page_dies_at_every_step_of_asking_for_a_refund(theatre: The
             )
 
     deaths.append(theatre.killer.at_the_door(lambda: ByDoor(theatre.places["xero"], "xero")))
+    assert deaths[0] >= 1
+
+
+def test_a_merchants_page_dies_while_a_difference_is_decided(theatre: Theatre, deaths: list[int]) -> None:
+    class ByDoor(PutBack):
+        def strike(self) -> None:
+            theatre.killer.visit("take_back", merchant=self.here.merchant_id, difference=self.difference)
+
+    # Each of these walks takes a payment, a refund and a night: none is spent on looking.
+    door = "journeys.fix_difference.take_back"
+    steps = [f"{door} {door}#1 {moment} commit" for moment in ("before", "after")]
+    deaths.append(theatre.killer.at_the_door(lambda: ByDoor(theatre.places["quickbooks"], "quickbooks"), steps))
     assert deaths[0] >= 1
 
 

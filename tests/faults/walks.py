@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import count
 from typing import ClassVar
@@ -11,10 +12,12 @@ from connector.db.rows import InvoiceRow
 from connector.domain.money import minor_to_text
 from connector.domain.postings import PostingState
 from connector.domain.records import PaymentState
+from connector.domain.tasks import What
 from connector.errors import Conflict, Unavailable
-from connector.journeys import refund, review, sync
+from connector.journeys import drift, fix_difference, refund, review, sync
 from tests.faults import judge
 from tests.faults.stage import Stage
+from tests.walks.night import read_record, write_by_hand
 from tests.walks.standing import Place
 from tests.weakbooks.wiring import control
 
@@ -22,6 +25,8 @@ from tests.weakbooks.wiring import control
 # access is whoever comes first; what is due by the clock goes on in pages for a while.
 RENEWAL = (" tokens.", " token.", ".mark_broken#")
 NIGHTLY = ("drift ", "full_sweep ", "renew ")
+# What somebody who enters a payment anew copies from the old one.
+_COPIED = ("CustomerRef", "CurrencyRef", "TotalAmt", "PrivateNote", "PaymentRefNum")
 _numbers = count(1)
 
 
@@ -138,6 +143,23 @@ class Paid(Walk):
 
 
 @dataclass
+class Unheard(Paid):
+    """The gateway's answer that it has opened a page is lost, and the page is paid: its webhook is all we hear."""
+
+    name: ClassVar[str] = "page opened unheard"
+
+    def strike(self) -> None:
+        form = f"unheard-{next(_numbers)}"
+        self.here.fault("sandbox", "drop_after_commit", "checkout.create")
+        with suppress(Unavailable):
+            self.here.start_payment(self.invoices, form_key=form)
+        self.payment_id = self.place.of_form(form).id
+        assert self.place.payment(self.payment_id).gateway_ref is None
+        (opened,) = self.here.checkouts(self.payment_id)
+        self.here.press(opened["url"])
+
+
+@dataclass
 class Refunded(Paid):
     """Part of a payment given back: reversed upstream, and what is left recorded anew."""
 
@@ -171,6 +193,42 @@ class Refunded(Paid):
             return False
         with self.here.wiring.database.view(self.here.merchant_id) as view:
             return not view.payments.refunds_open(self.payment_id)
+
+
+@dataclass
+class PutBack(Refunded):
+    """A bookkeeper puts back what was refunded; the night finds it, and a person has it taken back."""
+
+    name: ClassVar[str] = "put back by hand"
+    states = (PaymentState.REFUNDED,)
+    difference: int = 0
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.back = self.invoices[0].balance
+        (posting,) = self.place.newest(self.payment_id)
+        record = read_record(self.place, posting.remote_id)
+        super().strike()
+        self.here.settle(self.arrived)
+        copied = write_by_hand(self.place, "Payment", {name: record[name] for name in _COPIED})
+        drift.ask(self.here.wiring, self.here.merchant_id, self.connection)
+        self.here.settle(lambda: bool(self._row(copied["Id"])))
+        self.difference = self._row(copied["Id"])
+
+    def _row(self, remote_id: str) -> int:
+        """The difference about a record upstream; 0 while there is none."""
+        with self.here.wiring.database.view(self.here.merchant_id) as view:
+            found = view.differences.of(self.connection, What.PAYMENT_EXTRA, remote_id)
+        return 0 if found is None else found.id
+
+    def strike(self) -> None:
+        fix_difference.take_back(self.here.wiring, self.here.merchant_id, self.difference, user_id=1)
+
+    def check(self) -> None:
+        super().check()
+        assert self.place.upstream(self.system, self.payment_id) == []
+        with self.here.wiring.database.view(self.here.merchant_id) as view:
+            assert view.differences.get(self.difference).state == "fixed"
 
 
 @dataclass

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.places import places
+from tests.faults.record import PASSED
 from tests.house.source_tree import product_modules, tree
 from tests.house.test_transactions import boundaries
 
@@ -35,9 +36,6 @@ ANNOUNCING = ("connector/db/unit_of_work.py", "connector/db/leases.py", *SOCKETS
 NETWORK = frozenset(
     {"socket", "smtplib", "http.client", "urllib.request", "urllib3.connectionpool", "httpx", "aiohttp", "asyncio"}
 )
-# The journeys that move money or tell the books of it.
-MONEY = tuple(f"journeys.{name}." for name in ("write_back", "record_part.run", "record_part._s", "take_back.run"))
-FAULTS = Path(__file__).parent.parent / "faults"
 
 
 def calls_out(module: ast.Module) -> list[str]:
@@ -89,23 +87,9 @@ def test_a_planted_call_is_found(line: str) -> None:
     assert calls_out(ast.parse(line))
 
 
-def _listed(name: str) -> set[str]:
-    return {line.split()[0] for line in (FAULTS / name).read_text().splitlines()}
-
-
 def test_every_step_of_every_journey_is_passed_by_a_recorded_walk() -> None:
-    """Both lists are written by `python -m tests.faults.record`; what is new must be passed by a walk."""
-    missing = {place.name for place in places()} - _listed("passed.txt") - _listed("unrecorded.txt")
-    assert not missing, f"No walk passes these: write one, then run python -m tests.faults.record: {sorted(missing)}"
-
-
-def test_both_lists_speak_of_what_there_is() -> None:
-    known, passed, unrecorded = {place.name for place in places()}, _listed("passed.txt"), _listed("unrecorded.txt")
-    assert not passed & unrecorded
-    assert passed | unrecorded <= known, f"Run python -m tests.faults.record: {sorted((passed | unrecorded) - known)}"
-
-
-def test_money_is_moved_by_recorded_steps_only() -> None:
-    """The walks that the workers are killed on leave no step of theirs unrecorded."""
-    unrecorded = {name for name in _listed("unrecorded.txt") if name.startswith(MONEY)}
-    assert not unrecorded, f"Run python -m tests.faults.record with a walk that passes these: {sorted(unrecorded)}"
+    """The list is written by `python -m tests.faults.record`; what is new must be passed by a walk."""
+    known, passed = {place.name for place in places()}, {line.split()[0] for line in PASSED.read_text().splitlines()}
+    missing = sorted(known - passed)
+    assert not missing, f"No walk passes these: write one, then run python -m tests.faults.record: {missing}"
+    assert passed <= known, f"These are no more: run python -m tests.faults.record: {sorted(passed - known)}"

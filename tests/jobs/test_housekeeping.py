@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from connector.db import tables as t
 from connector.db.executors import Executors
 from connector.db.work import WorkItem
 from connector.domain.work import Work
@@ -157,6 +159,31 @@ def test_only_work_overdue_for_long_and_unknown_to_the_engine_is_begun_anew(
         row = view.work.find(Work.MAIL, "7")
     assert row is not None
     assert (row.state, row.item.attempt, row.next_at) == ("pending", 2, START + timedelta(seconds=400))
+
+
+def test_nothing_waits_for_a_moment_that_has_been_after_the_clock_was_set_back(
+    wiring: Wiring, rows: Rows, clock: Clock
+) -> None:
+    """Whoever beats next finds that workers were seen, calls sent and work put off later than it is now."""
+    merchant = add_merchant(wiring)
+    with wiring.database.unit_of_work(merchant) as uow:
+        uow.work.add(Work.MAIL, "later", partition="mail", delay=60)
+        uow.work.add(Work.WRITE_BACK, "sent", partition="p")
+    hours = timedelta(hours=3)
+    with wiring.database.engine.begin() as connection:
+        connection.execute(sa.update(t.work).where(t.work.c.kind == "write_back").values(sent_at=START + hours))
+    executors = Executors(wiring.database.engine)
+    executors.beat("other")
+    with wiring.database.engine.begin() as connection:
+        connection.execute(sa.update(t.executors).values(seen=t.executors.c.seen + int(hours.total_seconds()) * 10**6))
+    keeper = Housekeeper(wiring, rows, "living", _QUICK)
+    keeper.begin()
+    keeper.end()
+    with wiring.database.view(merchant) as view:
+        later, sent = view.work.find(Work.MAIL, "later"), view.work.find(Work.WRITE_BACK, "sent")
+    assert later is not None and (later.state, later.item.attempt, later.next_at) == ("pending", 2, START)
+    assert sent is not None and (sent.item.attempt, sent.item.sent_at) == (1, START), "what was due was left alone"
+    assert "other" not in rows.adopted, "nobody is taken for dead"
 
 
 def test_a_long_sweep_does_not_stop_the_heartbeat(wiring: Wiring, rows: Rows) -> None:

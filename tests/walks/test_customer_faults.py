@@ -267,3 +267,21 @@ def test_a_link_regenerated_in_the_same_moment_is_one_payment_or_none(place: Pla
     answers = [answer for answer in (told, Customer(place, newer[0]).opens().pays()) if answer.status_code == 303]
     assert answers
     _finish(place, invoice, _sent_to(answers))
+
+
+def test_the_pdf_is_the_systems_own_and_where_there_is_none_the_page_says_so(place: Place) -> None:
+    (invoice,) = place.invoices("quickbooks")
+    customer = Customer(place, _link(place, invoice))
+    page = page_of(customer.session.get(customer.address, timeout=30))
+    (address,) = (link for link in page.links if link.endswith("/pdf"))
+    pdf = customer.session.get(address, timeout=30)
+    assert pdf.status_code == 200 and pdf.headers["Content-Type"] == "application/pdf"
+    assert pdf.content.startswith(b"%PDF-") and invoice.number in pdf.headers["Content-Disposition"]
+    place.here.fault("quickbooks", "html_503", "invoice.pdf", times=9)
+    silent = customer.session.get(address, timeout=30)
+    assert silent.status_code == 503 and "try again in a minute" in silent.text
+    place.control("quickbooks", "faults/clear")
+    place.end_silence()
+    place.by_hand("quickbooks", invoice, "delete")
+    gone = customer.session.get(address, timeout=30)
+    assert gone.status_code == 404 and "no PDF any more" in gone.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-import requests
 
 from connector.domain.payments import CHECKOUT_SECONDS
 from connector.domain.postings import PostingState
@@ -150,13 +149,7 @@ def test_an_answer_lost_when_the_page_was_opened_is_found_again(place: Place) ->
     payment_id = place.of_form(form_key).id
     place.posted(payment_id)
     assert place.upstream("quickbooks", payment_id) == [invoice.balance]
-    found = requests.get(
-        f"{place.here.upstream_url}/sandbox/v1/checkouts",
-        params={"reference": payment_id},
-        headers={"Authorization": "Bearer demo-key-sandbox"},
-        timeout=10,
-    ).json()["data"]
-    assert len(found) == 1
+    assert len(place.here.checkouts(payment_id)) == 1
 
 
 def test_an_answer_lost_and_never_asked_for_again_frees_the_invoice_in_time(place: Place) -> None:

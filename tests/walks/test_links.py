@@ -18,6 +18,7 @@ from connector.journeys import connect, inject
 from integrations.systems.quickbooks.adapter import QuickBooks
 from integrations.systems.quickbooks.simulator import upstream
 from integrations.systems.xero.simulator import XeroConfig
+from integrations.systems.xero.simulator.books import THEME, new_id
 from tests.walks.standing import Place, new_form
 from tests.walks.world import World, world
 
@@ -344,3 +345,28 @@ def test_an_ended_connection_places_nothing(fresh_place: Place) -> None:
         with pytest.raises(Conflict):
             ask()
     assert not ours(memos(here)[target])
+
+
+def _themes(place: Place, connection_id: int) -> set[str]:
+    """The names of the themes a merchant is asked to put the link on."""
+    return {row.target_name for row in placements(place, connection_id, "manual").values()}
+
+
+def test_a_theme_made_later_is_found_when_the_merchant_asks(schema_url: str) -> None:
+    with world(schema_url) as here:
+        place = Place(here, {"xero": here.connect("xero")})
+        here.work()
+        connection_id = place.connections["xero"]
+        assert _themes(place, connection_id) == {"Standard", "Projects", "Japan"}
+        books = here.upstreams.apps["xero"].extensions["xero"]["books"]
+        organisation = books.open(books.organisations()[0]["id"])
+        organisation.save(THEME, {"id": new_id(), "name": "Christmas", "sort": 3, "service": None})
+        here.work()
+        assert "Christmas" not in _themes(place, connection_id)
+        inject.ask(here.wiring, here.merchant_id, connection_id)
+        here.work()
+        assert _themes(place, connection_id) == {"Standard", "Projects", "Japan", "Christmas"}
+        with here.wiring.database.unit_of_work(here.merchant_id) as uow:
+            uow.connections.change(connection_id, place_links=False)
+        with pytest.raises(Conflict, match="Turn them on"):
+            inject.ask(here.wiring, here.merchant_id, connection_id)

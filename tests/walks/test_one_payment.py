@@ -106,6 +106,25 @@ def test_two_people_with_a_link_each_are_one_payment(both: Place) -> None:
     _one_payment(both, [invoice], _together([start(account), start(single)] * (_PEOPLE // 2)))
 
 
+def test_a_page_we_never_heard_was_opened_is_paid_all_the_same(both: Place) -> None:
+    """The gateway's answer is lost, and its own mail leads the customer to the page: we hear by webhook alone."""
+    (invoice,) = both.invoices("quickbooks")
+    form_key = new_form()
+    both.here.fault("sandbox", "drop_after_commit", "checkout.create")
+    with pytest.raises(Unavailable, match="Nothing was charged"):
+        both.here.start_payment([invoice], form_key=form_key)
+    payment_id = both.of_form(form_key).id
+    (opened,) = both.here.checkouts(payment_id)
+    assert both.payment(payment_id).gateway_ref is None
+    both.here.press(opened["url"])
+    both.posted(payment_id)
+    assert both.payment(payment_id).gateway_ref == opened["id"]
+    assert both.upstream("quickbooks", payment_id) == [invoice.balance] and both.holder(invoice) is None
+    assert both.ledger(payment_id)["clearing:sandbox"] == invoice.balance
+    with pytest.raises(Conflict, match="nothing left to pay"):
+        both.here.start_payment([invoice], {invoice.id: "1.00"})
+
+
 def test_choices_that_overlap_never_hold_each_other_up_for_good(both: Place) -> None:
     """Two customers' tabs choose A and B, and B and A with C: one goes on, the other is told; nothing is stuck."""
     invoices = both.invoices("quickbooks", most=3)

@@ -166,6 +166,17 @@ class World:
         assert answer.status_code in (302, 303), answer.text
         return True
 
+    def checkouts(self, payment_id: str) -> list[dict[str, Any]]:
+        """What the gateway has opened for a payment, as its API shows it."""
+        answer = requests.get(
+            f"{self.upstream_url}/sandbox/v1/checkouts",
+            params={"reference": payment_id},
+            headers={"Authorization": f"Bearer {CREDENTIALS['DUEBRIDGE_SANDBOX_API_KEY']}"},
+            timeout=10,
+        )
+        assert answer.ok, answer.text
+        return list(answer.json()["data"])
+
     def memo(self, sent: str) -> str:
         """The page of an invoice as its customer receives it (a path of the upstreams), as text."""
         return requests.get(self.upstream_url + sent, timeout=10).text

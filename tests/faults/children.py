@@ -1,19 +1,13 @@
-"""Gives birth to processes of the product within a tenth of a second: everything is imported once, then it forks.
+"""What the nursery of the faults gives birth to: workers, which live until they are killed, and doors.
 
-`python -m tests.faults.nursery`: reads one JSON object a line, {"role", "settings", "control", "passed", "log",
-"weak", ...}; prints "born PID" and, when one has ended, "dead PID STATUS". Each child is a process of its own with its
-own connections, its own executor and no memory of the others; it lives until it is killed.
+`python -m tests.faults.children` serves `tests.nursery`; each line is {"role", "settings", "control", "passed", "log",
+"weak", "told"}.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import gc
-import json
 import os
-import select
-import signal
-import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +22,7 @@ from connector.wiring import Timing, Wiring
 from tests.faults import doors
 from tests.faults.control import Control, Fate
 from tests.faults.places import places
+from tests.nursery import serve
 from tests.weakbooks.weaknesses import ALL
 from tests.weakbooks.wiring import with_weak
 
@@ -47,8 +42,6 @@ def _live(told: Mapping[str, Any]) -> None:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, file in ((0, nothing), (1, log), (2, log)):
         os.dup2(file, number)
-    faulthandler.enable()
-    os.environ["OAUTHLIB_INSECURE_TRANSPORT"] = "1"
     control = Control(Path(told["control"]))
     wiring = wiring_of(told["settings"], control, told["weak"])
     checkpoints.listen(Fate(control, Path(told["passed"]) if told.get("passed") else None))
@@ -59,38 +52,10 @@ def _live(told: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Serve until the standard input ends, then take the children along."""
+    """Serve until the standard input ends."""
     places()
     gc.freeze()
-    children: set[int] = set()
-    while True:
-        readable, _, _ = select.select([sys.stdin], [], [], 0.01)
-        if readable:
-            line = sys.stdin.readline()
-            if not line:
-                break
-            child = os.fork()
-            if child == 0:
-                status = 1
-                try:
-                    _live(json.loads(line))
-                    status = 0
-                except Exception:
-                    sys.excepthook(*sys.exc_info())
-                finally:
-                    sys.stderr.flush()
-                    os._exit(status)
-            children.add(child)
-            print(f"born {child}", flush=True)
-        while children:
-            ended, status = os.waitpid(-1, os.WNOHANG)
-            if ended == 0:
-                break
-            children.discard(ended)
-            print(f"dead {ended} {status}", flush=True)
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+    serve(_live)
 
 
 if __name__ == "__main__":
