@@ -12,12 +12,14 @@ from connector.web.context import wiring
 
 
 def hold(door: str, who: str, *, limit: int, period: float) -> None:
-    """Allow `limit` tries in `period` seconds for `who` at `door`. Raises TooMany; shared by all processes.
+    """Allow `who` at `door` `limit` tries at once, and as many again over each `period` seconds, evenly: whoever was
+    stopped waits `period / limit` for the next. Raises TooMany; shared by all processes.
 
     `who` (an address, an e-mail) is stored only as a hash.
     """
     key = f"door:{door}:{hashlib.sha256(who.encode()).hexdigest()[:32]}"
-    wait = wiring().limiter.reserve(key, limit=limit, period=period, burst=limit)
+    # The most a period can see: what may come at once, and what has come back meanwhile.
+    wait = wiring().limiter.reserve(key, limit=2 * limit, period=period, burst=limit)
     if wait > 0:
         raise TooMany(f"Too many tries. Please wait {wait_words(wait)} and try again.", retry_after=math.ceil(wait))
 
