@@ -113,14 +113,12 @@ def manifests() -> list[Manifest]:
 def create_app(wiring: Wiring) -> Flask:
     """The web application: dashboard, portal and webhooks over one foundation."""
     # Loaded here: a worker or a command that serves no pages starts in half the time and memory without them.
-    from flask import Flask
-
     from connector import dashboard
     from connector.web import foundation, plugin_manifest
     from portal import blueprint as portal
     from webhooks import door
 
-    app = Flask("connector", static_folder=None, template_folder=None)
+    app = foundation.Application("connector", static_folder=None, template_folder=None)
     foundation.install(app, wiring)
     app.register_blueprint(door.blueprint)
     foundation.exempt(app, door.blueprint)

@@ -13,7 +13,8 @@ TOLERANCE_SECONDS = 300
 
 def header(headers: Mapping[str, str], name: str) -> str:
     """A header's value whatever its capitals; empty when absent or sent more than once in different spellings."""
-    found = [value for key, value in headers.items() if key.lower() == name.lower()]
+    wanted = name.lower()
+    found = [value for key, value in headers.items() if key.lower() == wanted]
     return found[0] if len(found) == 1 else ""
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
 
-from connector.app import wire
+from connector.app import create_app, wire
 from connector.config import BadSetting, Settings, read_settings
 
 _PRODUCTION = {
@@ -63,4 +64,25 @@ def test_an_adapter_reads_its_addresses_and_keys_from_the_environment(tmp_path: 
     assert set(wiring.systems) == {"quickbooks"}
     assert wiring.webhook_secrets == {"quickbooks": ("current", "previous")}
     assert "hidden" not in repr(wiring.settings)
+    wiring.database.engine.dispose()
+
+
+def test_no_view_and_no_hook_is_async(tmp_path: Path) -> None:
+    """Flask calls them as they are."""
+    wiring = wire(_settings(tmp_path, **_SANDBOX), dispatch=lambda *_: None)
+    app = create_app(wiring)
+    hooks = [
+        hook
+        for kind in (app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs)
+        for several in kind.values()
+        for hook in several
+    ]
+    handlers = [
+        handler
+        for blueprint in app.error_handler_spec.values()
+        for code in blueprint.values()
+        for handler in code.values()
+    ]
+    called = [*app.view_functions.values(), *hooks, *handlers, *app.teardown_appcontext_funcs]
+    assert len(called) > 50 and not [one for one in called if iscoroutinefunction(one)]
     wiring.database.engine.dispose()

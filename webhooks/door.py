@@ -39,7 +39,7 @@ def receive(sender: str) -> Response:
     # A body sent in chunks does not say its length: the limit holds while it is read, too.
     request.max_content_length = LARGEST_BODY
     raw = request.get_data(cache=False, parse_form_data=False)
-    if not verify.genuine(parts, sender, dict(request.headers), raw):
+    if not verify.genuine(parts, sender, dict(request.headers.items()), raw):
         return Response(status=scheme.rejected)
     try:
         cast(Mapping[str, Inbox], current_app.extensions[_INBOXES])[sender].keep(raw)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import cast
 
 import sqlalchemy as sa
 
@@ -39,15 +41,22 @@ def receive(
 
     How many were not received before, and whether that work stood there: if not, it has to be added.
     """
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
     moment = instant_to_micros(now)
-    values: list[object] = []
+    rows: list[object] = []
     for digest, body in deliveries:
-        values += (sender, digest, body, moment)
-    new = connection.exec_driver_sql(_insert(mark, len(deliveries)), tuple(values)).rowcount
-    if not new:
-        return 0, True
-    return new, connection.exec_driver_sql(_ask(mark), (work_id, Work.DELIVERY.value, moment)).rowcount == 1
+        rows += (sender, digest, body, moment)
+    work = (work_id, Work.DELIVERY.value, moment)
+    with closing(connection.connection.cursor()) as cursor:
+        if connection.dialect.name == "postgresql":
+            cursor.execute(_insert_and_ask(len(deliveries)), (*rows, *work))
+            new, again = cast(tuple[int, int], cursor.fetchone())
+        else:
+            cursor.execute(_insert("?", len(deliveries)), rows)
+            new, again = cursor.rowcount, 0
+            if new:
+                cursor.execute(_ask("?"), work)
+                again = cursor.rowcount
+    return new, not new or again == 1
 
 
 def waiting(connection: sa.Connection, sender: str, most: int) -> list[DeliveryRow]:
@@ -67,6 +76,16 @@ def _insert(mark: str, rows: int) -> str:
     # One statement for all, since each costs a turn of the interpreter while other writers wait.
     values = ", ".join([f"({mark}, {mark}, {mark}, {mark}, 'new')"] * rows)
     return f"INSERT INTO deliveries (sender, digest, body, received_at, state) VALUES {values} ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+@cache
+def _insert_and_ask(rows: int) -> str:
+    # One round trip instead of two, and a shorter hold on the row of the work, at which the processes queue.
+    return (
+        f"WITH new AS ({_insert('%s', rows)} RETURNING 1),"  # noqa: S608
+        f" again AS ({_ask('%s')} AND EXISTS (SELECT 1 FROM new) RETURNING 1)"
+        " SELECT (SELECT count(*) FROM new), (SELECT count(*) FROM again)"
+    )
 
 
 @cache

@@ -6,7 +6,9 @@ another writer changes meanwhile; on PostgreSQL whoever reads in order to write 
 
 from __future__ import annotations
 
+import select
 import sqlite3
+import sys
 import time
 from typing import Any
 
@@ -101,17 +103,16 @@ def bind_to_merchant(connection: sa.Connection, merchant_id: int | None, *, pati
     before the transaction's start.)
     """
     if connection.dialect.name == "postgresql":
-        values = {"merchant": "*" if merchant_id is None else str(merchant_id)}
+        merchant = "*" if merchant_id is None else str(merchant_id)
+        # Every transaction begins with this, so it is written out for the driver.
         if patience is None:
-            connection.execute(_BIND, values)
+            connection.exec_driver_sql(_BIND, (merchant,))
         else:
-            connection.execute(_BIND_IMPATIENTLY, values | {"wait": f"{max(1, int(patience * 1000))}ms"})
+            connection.exec_driver_sql(_BIND_IMPATIENTLY, (merchant, f"{max(1, int(patience * 1000))}ms"))
 
 
-_BIND = sa.text("SELECT set_config('app.merchant', :merchant, true)")
-_BIND_IMPATIENTLY = sa.text(
-    "SELECT set_config('app.merchant', :merchant, true), set_config('lock_timeout', :wait, true)"
-)
+_BIND = "SELECT set_config('app.merchant', %s, true)"
+_BIND_IMPATIENTLY = f"{_BIND}, set_config('lock_timeout', %s, true)"
 
 
 # A server whose machine or network is gone says nothing more: seconds until its connections count as broken.
@@ -119,13 +120,14 @@ _NO_SILENCE = {
     "connect_timeout": 10, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
 }  # fmt: skip
+# A pooled connection used more recently than this (seconds) is only looked at, not asked, before it is used again.
+_RESTED = 1.0
 
 
 def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
     engine = sa.create_engine(
         url,
         connect_args={name: value for name, value in _NO_SILENCE.items() if name not in url.query},
-        pool_pre_ping=True,
         pool_size=10,
         max_overflow=connections,
         pool_use_lifo=True,
@@ -137,7 +139,45 @@ def _postgresql(url: sa.URL, connections: int) -> sa.Engine:
         driver: Any = connection.connection.driver_connection
         driver.read_only = bool(connection.get_execution_options().get("read_only"))
 
+    _replace_broken(engine)
     return engine
+
+
+def _replace_broken(engine: sa.Engine) -> None:
+    """Let nobody be given a pooled connection that is known to be broken.
+
+    Asking the server (SQLAlchemy's pre-ping) would be a round trip for every transaction. A server that ends a
+    connection says so, or its system does: then there is something to be read, though nothing was asked. Only what has
+    rested longer is asked, because a network may have lost it without a word.
+    """
+    gone = engine.dialect.loaded_dbapi.Error
+
+    @event.listens_for(engine, "checkin")
+    def note(driver: Any, record: Any) -> None:
+        record.info[_RETURNED] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def look(driver: Any, record: Any, _: Any) -> None:
+        returned = record.info.get(_RETURNED)
+        if returned is None:
+            return
+        try:
+            if time.monotonic() - returned > _RESTED or _can_be_read(driver.pgconn.socket):
+                engine.dialect.do_ping(driver)
+        except gone as fault:
+            raise sa.exc.InvalidatePoolError from fault
+
+
+_RETURNED = "duebridge-returned"
+
+
+def _can_be_read(socket: int) -> bool:
+    # Elsewhere select() refuses sockets with numbers from 1024 on.
+    if sys.platform == "win32":
+        return bool(select.select([socket], [], [], 0)[0])
+    look = select.poll()
+    look.register(socket, select.POLLIN)
+    return bool(look.poll(0))
 
 
 def _sqlite(url: sa.URL, connections: int) -> sa.Engine:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
-from flask import Blueprint, Flask, Request
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Blueprint, Flask, Request, Response
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -21,6 +22,14 @@ _FORM_HOURS = 12
 _EXTENSION = "duebridge-csrf"
 
 
+class Application(Flask):
+    """The application. Its views and hooks are plain functions: none is asked before each call whether it is async."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """The function itself; an async one is never awaited, which Flask refuses as no answer."""
+        return func
+
+
 class _FormSessions(SecureCookieSessionInterface):
     """Flask's own session, which costs nothing where no cookie came: most pages behind a link have none."""
 
@@ -28,6 +37,10 @@ class _FormSessions(SecureCookieSessionInterface):
         if "HTTP_COOKIE" not in request.environ:
             return self.session_class()
         return super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if session.accessed or session.modified:
+            super().save_session(app, session, response)
 
 
 def install(app: Flask, wiring: Wiring) -> None:

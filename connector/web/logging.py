@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import secrets
@@ -10,8 +11,10 @@ import time
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
+import msgspec
 import structlog
 from flask import Flask, Response, g, request
+from flask.globals import request_ctx
 
 # Addresses that open something for whoever has them: links, receipts, install keys, sign-in challenges.
 _SECRET_PATH = re.compile(r"(/(?:i|x|r|portal/sign-in)/)[A-Za-z0-9_-]{6,}")
@@ -27,11 +30,12 @@ _SECRET_KEYS = frozenset(
         "refresh_token", "secret", "client_secret", "key", "form_key", "body", "sealed", "verifier",
     }
 )  # fmt: skip
-# Made by ourselves a moment before, of nothing that came from outside.
-_OURS = frozenset({"timestamp", "level", "correlation", "method", "status", "ms"})
+# Made by ourselves a moment before, of nothing that came from outside; a route is a template, not an address.
+_OURS = frozenset({"timestamp", "level", "correlation", "method", "route", "status", "ms"})
 _SHORTEST_SECRET = 9
 # As long as work rows keep. A UUID with its dashes is longer, and is written without them.
 _CORRELATION = re.compile(r"[A-Za-z0-9-]{8,32}")
+_encode = msgspec.json.Encoder().encode
 _log = structlog.get_logger()
 
 
@@ -55,18 +59,30 @@ def _masked(value: Any) -> Any:
     if isinstance(value, bytes):
         return f"{len(value)} bytes"
     if isinstance(value, Mapping):
-        return {key: "…" if str(key).lower() in _SECRET_KEYS else _masked(inner) for key, inner in value.items()}
+        return {str(key): "…" if str(key).lower() in _SECRET_KEYS else _masked(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked(inner) for inner in value]
-    return value
+    return value if value is None or isinstance(value, bool | int | float) else mask(repr(value))
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """The last processor before a line is written."""
+    """Leaves plain values only, none of which opens something."""
     for key, value in event.items():
         if key not in _OURS:
             event[key] = "…" if key in _SECRET_KEYS and value else _masked(value)
     return event
+
+
+def render(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    """The last processor: what `redact` left, as a line of ASCII."""
+    try:
+        line = _encode(event)
+        if line.isascii():
+            return line.decode("ascii")
+    except (ValueError, OverflowError):
+        # Half of a surrogate pair, or a whole number of more than 64 bits.
+        pass
+    return json.dumps(event)
 
 
 def configure(level: str = "info") -> None:
@@ -79,7 +95,7 @@ def configure(level: str = "info") -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[*shared, redact, structlog.processors.JSONRenderer()],
+        processors=[*shared, redact, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
@@ -91,7 +107,7 @@ def configure(level: str = "info") -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 redact,
-                structlog.processors.JSONRenderer(),
+                render,
             ],
         )
     )
@@ -109,19 +125,19 @@ def log_requests(app: Flask) -> None:
     def begin() -> None:
         given = request.headers.get("X-Request-ID", "")
         given = given.replace("-", "") if len(given) == 36 else given
-        g.correlation = given if _CORRELATION.fullmatch(given) else secrets.token_hex(16)
+        g.correlation = correlation = given if _CORRELATION.fullmatch(given) else secrets.token_hex(16)
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(correlation=g.correlation)
+        structlog.contextvars.bind_contextvars(correlation=correlation)
 
     @app.after_request
     def end(response: Response) -> Response:
-        began = g.get("began")
-        if began is not None and request.endpoint != "health.alive":
+        began, asked = g.get("began"), request_ctx.request
+        if began is not None and asked.endpoint != "health.alive":
             _log.info(
                 "request",
-                method=request.method,
-                route=request.url_rule.rule if request.url_rule else "",
+                method=asked.method,
+                route=asked.url_rule.rule if asked.url_rule else "",
                 status=response.status_code,
                 ms=round((time.perf_counter() - began) * 1000, 1),
             )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+import connector.db.engine
 from connector.db.engine import UnknownDatabase, database_url, make_engine, make_polling_engine
 
 _COUNT_UP = """
@@ -159,6 +163,64 @@ def test_the_polling_engine_takes_the_write_lock_only_to_write(counter: str) -> 
         assert connection.execute(sa.text("SELECT value FROM counter")).scalar_one() == 3
     engine.dispose()
     polling.dispose()
+
+
+def _backend(engine: sa.Engine) -> int:
+    with engine.begin() as connection:
+        return int(connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one())
+
+
+@pytest.fixture
+def pings(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The connections PostgreSQL was asked about before they were used."""
+    asked: list[object] = []
+    dialect = sa.make_url("postgresql+psycopg://").get_dialect()
+    ask = dialect.do_ping
+
+    def noted(self: sa.Dialect, driver: Any) -> bool:
+        asked.append(driver)
+        return ask(self, driver)
+
+    monkeypatch.setattr(dialect, "do_ping", noted)
+    return asked
+
+
+def test_a_connection_the_server_has_ended_is_given_to_nobody(postgresql_url: str) -> None:
+    engine, other = make_engine(postgresql_url), make_engine(postgresql_url)
+    for _ in range(3):
+        ended = _backend(engine)
+        with other.begin() as connection:
+            connection.execute(sa.text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": ended})
+        assert _backend(engine) != ended
+    engine.dispose()
+    other.dispose()
+
+
+def test_a_connection_just_used_is_not_asked_for_and_one_that_rested_is(
+    postgresql_url: str, pings: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(postgresql_url)
+    monkeypatch.setattr(connector.db.engine, "_RESTED", 60.0)
+    first = _backend(engine)
+    assert [_backend(engine) for _ in range(3)] == [first] * 3 and not pings
+    monkeypatch.setattr(connector.db.engine, "_RESTED", 0.0)
+    assert _backend(engine) == first and len(pings) == 1
+    engine.dispose()
+
+
+def test_a_connection_lost_without_a_word_is_replaced_once_it_has_rested(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = make_engine(postgresql_url)
+    first = _backend(engine)
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        with socket.socket(fileno=os.dup(driver.pgconn.socket)) as line:
+            line.shutdown(socket.SHUT_WR)
+            monkeypatch.setattr(connector.db.engine, "_can_be_read", lambda _: False)
+    monkeypatch.setattr(connector.db.engine, "_RESTED", 0.0)
+    assert _backend(engine) != first
+    engine.dispose()
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

@@ -75,7 +75,7 @@ def application(sqlite_url: str) -> Iterator[Callable[..., tuple[Flask, Shop]]]:
         def make(**environ: str) -> tuple[Flask, Shop]:
             shop = open_shop(sqlite_url, {f"DUEBRIDGE_{name}": value for name, value in environ.items()})
             open_ones.callback(shop.wiring.database.engine.dispose)
-            app: Any = Flask("pages", static_folder=None, template_folder=None)
+            app: Any = foundation.Application("pages", static_folder=None, template_folder=None)
             foundation.install(app, shop.wiring)
             app.register_blueprint(_pages())
             return app, shop

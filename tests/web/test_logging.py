@@ -84,3 +84,20 @@ def test_lines_of_libraries_and_nested_values_are_masked_too(lines: Callable[[],
     assert len(lines()) == 2
     for secret in (TOKEN, "123456", "Basic abc", "12345"):
         assert secret not in text
+
+
+def test_what_is_no_plain_value_is_masked_by_its_words(lines: Callable[[], list[dict[str, Any]]]) -> None:
+    class Call:
+        def __repr__(self) -> str:
+            return f"<Call /i/{TOKEN}?code=204861>"
+
+    structlog.get_logger().info("called", call=Call(), calls={Call: [Call()]}, done=True, left=None, share=0.5)
+    (line,) = lines()
+    assert TOKEN not in json.dumps(line) and "204861" not in json.dumps(line)
+    assert line["call"] == "<Call /i/…?code=…" and (line["done"], line["left"], line["share"]) == (True, None, 0.5)
+
+
+@pytest.mark.parametrize("value", ["Müller & Söhne 株式会社", "half \ud83d of a pair", 10**30, -(10**30)])
+def test_a_line_is_ascii_whatever_stands_in_it(value: object) -> None:
+    text = logging.render(None, "info", {"event": "told", "value": value})
+    assert text.isascii() and "\n" not in text and json.loads(text) == {"event": "told", "value": value}

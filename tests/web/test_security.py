@@ -67,6 +67,16 @@ def test_a_form_without_its_token_is_refused(application: Make) -> None:
     assert app.test_client().post("/form", data={"word": "x", "csrf_token": good}).status_code == 400
 
 
+def test_a_page_sets_a_cookie_only_where_its_form_needs_one(application: Make) -> None:
+    app, _ = application()
+    client = app.test_client()
+    plain, form = client.get("/fine/x").headers, client.get("/token").headers
+    assert "Set-Cookie" not in plain and "Cookie" not in plain.get("Vary", "")
+    assert "HttpOnly" in form["Set-Cookie"] and form["Vary"] == "Cookie"
+    again = client.get("/token").headers
+    assert "Set-Cookie" not in again and again["Vary"] == "Cookie"
+
+
 def test_too_large_a_form_is_refused(application: Make) -> None:
     app, _ = application()
     answer = app.test_client().post("/form", data={"word": "x" * 3_000_000})

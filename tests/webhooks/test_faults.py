@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import subprocess
@@ -302,3 +303,32 @@ def test_more_wait_than_one_transaction_takes(sqlite_schema_url: str) -> None:
         rows = [(bytes([place % 251, place // 251]) * 16, b"{}") for place in range(MOST_TOGETHER)]
         assert everybody.receive("xero", rows) == MOST_TOGETHER
         assert everybody.receive("xero", rows) == 0
+
+
+def test_processes_that_store_at_once_lose_neither_a_delivery_nor_a_question(schema_url: str) -> None:
+    """Each transaction asks for work whose row another is just changing; a body two of them bring is stored once."""
+    rounds, writers = 20, 4
+    with door(schema_url) as opened, ThreadPoolExecutor(writers) as processes:
+        assert opened.post("quickbooks", _event(0)).status_code == 200
+        together = threading.Barrier(writers)
+
+        def store(writer: int) -> list[int]:
+            new = []
+            for place in range(rounds):
+                mine, shared = f"{writer}-{place}".encode(), f"shared-{writer // 2}-{place}".encode()
+                rows = [(hashlib.sha256(body).digest(), body) for body in (mine, shared)]
+                together.wait(30)
+                with opened.wiring.database.installation() as everybody:
+                    new.append(everybody.receive("quickbooks", rows))
+            return new
+
+        stored = [one for several in processes.map(store, range(writers)) for one in several]
+        assert sum(stored) == writers * rounds + writers // 2 * rounds
+        assert len(opened.deliveries()) == 1 + sum(stored)
+        with opened.wiring.database.installation() as everybody:
+            (row,) = everybody.work(None).list("pending")
+            assert row.item.asked == 1 + len(stored)
+            again = b"shared-0-0"
+            assert everybody.receive("quickbooks", [(hashlib.sha256(again).digest(), again)]) == 0
+        with opened.wiring.database.lookup() as everybody:
+            assert everybody.work(None).list("pending") == [row], "a repeat asks for nothing"
