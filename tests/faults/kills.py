@@ -16,6 +16,8 @@ from tests.faults.walks import Make, Walk
 _PATIENCE = 60.0
 _LATE = 2.5
 _GRACE = 1.0
+# Of the whole product some steps depend on who comes first: a walk that did not pass one is taken again.
+_TRIES = 3
 # The housekeeper's own steps come by the clock and not by a walk.
 _BY_THE_CLOCK = "jobs.housekeeping."
 
@@ -172,6 +174,7 @@ class Killer:
     def record(self, make: Make) -> dict[str, float]:
         """One undisturbed walk: its checkpoints in the order of their passing, each with the seconds until then."""
         walk = make()
+        self.here.clear_faults(walk.system)
         walk.prepare()
         self.here.drain()
         self.here.hush()
@@ -192,25 +195,31 @@ class Killer:
 
     def kill_at(self, make: Make, targets: Iterable[str]) -> int:
         """A walk for each target, during which the worker dies there; all arrive and are checked. How many died."""
-        walks, deaths = [], 0
+        walks: list[Walk] = []
+        deaths = 0
         for target in targets:
-            walk = make()
-            walk.prepare()
-            self.here.look_after()
-            self.here.control.aim(target)
-            walk.strike()
-            if self._died(walk):
+            if any(self._struck_down(make, target, walks) for _ in range(_TRIES if self.whole else 1)):
                 deaths += 1
             else:
-                self.missed.append(f"{walk.name} of {walk.system}: {target}")
-            self.here.control.aim("")
-            self.here.look_after()
-            walks.append(walk)
+                self.missed.append(f"{walks[-1].name} of {walks[-1].system}: {target}")
         for walk in walks:
             self.here.settle(walk.arrived)
         for walk in walks:
             walk.check()
         return deaths
+
+    def _struck_down(self, make: Make, target: str, walks: list[Walk]) -> bool:
+        """A walk more, on which the worker is to die there; whether it did."""
+        walk = make()
+        walk.prepare()
+        self.here.look_after()
+        self.here.control.aim(target)
+        walk.strike()
+        died = self._died(walk)
+        self.here.control.aim("")
+        self.here.look_after()
+        walks.append(walk)
+        return died
 
     def _died(self, walk: Walk) -> bool:
         """Wait for it; in vain when the walk has arrived and nothing is left to do."""

@@ -140,6 +140,11 @@ class Stage(World):
                 connection.execute(sa.delete(table))
             connection.execute(sa.delete(t.leases).where(t.leases.c.name.like("tokens:%")))
 
+    def clear_faults(self, system: str) -> None:
+        """Nothing is armed in a system: a walk whose call was never made has left its fault behind."""
+        answer = requests.post(f"{self.upstream_url}/{system}/_control/faults/clear", json={}, timeout=10)
+        assert answer.ok, answer.text
+
     def hush(self) -> None:
         """Nothing is due by the clock until a walk asks for it: what a walk passes is the walk's own."""
         with self.wiring.database.engine.begin() as connection:

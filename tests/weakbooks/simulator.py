@@ -197,8 +197,10 @@ def _add_controls(app: Flask, books: Books, faults: Faults) -> None:
     @app.get("/_control/books.json")
     def whole() -> Response:
         """Invoices and payments in the shape the other simulators show theirs."""
-        invoices = [{**row, "open": row["state"] == "open" and row["balance"] > 0} for row in books.invoices.values()]
-        payments = [{**row, "reversed": row["voided"]} for row in books.payments.values()]
+        # Listed first: others may write meanwhile.
+        rows, paid = list(books.invoices.values()), list(books.payments.values())
+        invoices = [{**row, "open": row["state"] == "open" and row["balance"] > 0} for row in rows]
+        payments = [{**row, "reversed": row["voided"]} for row in paid]
         return jsonify(invoices=invoices, payments=payments)
 
     @app.get("/_control/log")
