@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.kills import Killer
 from tests.faults.stage import SYSTEMS, Stage, stage
-from tests.faults.summary import DATABASES, NOTE, SEED
+from tests.faults.summary import DATABASES, FULL, NOTE, SEED
 from tests.faults.upstreams import SECOND_COMPANY
 from tests.walks.standing import Place
 from tests.weakbooks.wiring import connect_weak
@@ -21,7 +21,6 @@ from tests.weakbooks.wiring import connect_weak
 WEAK = ("weak_unique_field", "weak_natural", "weak_search", "weak_none")
 PARTS = "weak_search_parts"
 SMALL = "a small company with links"
-FULL = os.environ.get("FULL", "") not in ("", "0")
 
 
 @dataclass

@@ -24,7 +24,7 @@ class Synced(Walk):
     invoice: InvoiceRow | None = None
 
     def prepare(self) -> None:
-        (self.invoice,) = invoices = self.place.invoices(self.system)
+        (self.invoice,) = invoices = self.open_invoices()
         self.here.settle(lambda: self.usable(invoices[0]))
 
     def strike(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run that killed processes prints at its end, whether it ran these tests alone or among all others."""
+"""What a run that kills processes is asked, and what it prints at its end, alone or among all other tests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable
 
 DATABASES = ("sqlite", "postgresql")
+# The whole product of steps, moments, faults and systems.
+FULL = os.environ.get("FULL", "") not in ("", "0")
 SEED = int(os.environ.get("FAULTS_SEED", "20261122"))
 # The name under which a test's report carries "<processes killed> <seconds>".
 NOTE = "tests/faults"

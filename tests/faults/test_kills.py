@@ -18,11 +18,12 @@ import sqlalchemy as sa
 from connector.db import tables as t
 from connector.demo.surroundings import CREDENTIALS
 from tests.faults import judge
-from tests.faults.conftest import FULL, PARTS, SMALL, WEAK, Theatre
+from tests.faults.conftest import PARTS, SMALL, WEAK, Theatre
 from tests.faults.connections import Disconnected, Imported
 from tests.faults.quiet_walks import Regenerated
 from tests.faults.repertoire import OTHER_FAULTS, walks_of
 from tests.faults.stage import SYSTEMS
+from tests.faults.summary import FULL
 from tests.faults.walks import Paid, PutBack, Refunded
 
 _BOTH = (

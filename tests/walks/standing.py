@@ -18,9 +18,14 @@ from connector.db.rows import InvoiceRow, PaymentRow, PostingRow
 from connector.domain.money import decimal_to_minor
 from connector.domain.postings import PostingState
 from connector.domain.records import Kind, PaymentState
+from connector.journeys import sync
 from tests.walks.world import World, world
 
 _numbers = count(1)
+
+
+class NothingOpen(AssertionError):
+    """All open invoices have been handed out."""
 
 
 @dataclass
@@ -32,9 +37,9 @@ class Place:
     _taken: set[str] = field(default_factory=set)
 
     def invoices(self, system: str, most: int = 1, currency: str = "USD") -> list[InvoiceRow]:
-        """Invoices nobody has asked for yet, open, of one customer."""
+        """Invoices nobody has asked for yet, open, of one customer. Raises NothingOpen."""
         with self.here.wiring.database.view(self.here.merchant_id) as view:
-            rows = [
+            rows = (
                 row
                 for invoice in self.here.books(system)["invoices"]
                 if invoice["open"]
@@ -43,13 +48,33 @@ class Place:
                 and (row := view.invoices.by_remote(self.connections[system], invoice["id"], Kind.INVOICE))
                 # Enough to be paid in parts, and nothing of it paid before.
                 and row.balance == row.total >= 500
-            ]
-        by_customer: dict[str, list[InvoiceRow]] = {}
-        for row in rows:
-            by_customer.setdefault(row.customer, []).append(row)
-        chosen = next(found[:most] for found in by_customer.values() if len(found) >= most)
-        self._taken |= {row.remote_id for row in chosen}
-        return chosen
+            )
+            by_customer: dict[str, list[InvoiceRow]] = {}
+            for row in rows:
+                chosen = by_customer.setdefault(row.customer, [])
+                chosen.append(row)
+                if len(chosen) == most:
+                    self._taken |= {row.remote_id for row in chosen}
+                    return chosen
+        raise NothingOpen(f"The books of {system} hold no {most} more open invoices of one customer in {currency}.")
+
+    def issue_again(self, system: str, number: int = 100) -> None:
+        """Let the bookkeeper issue some of those that were handed out anew, and read them."""
+        known = {row["id"] for row in self.here.books(system)["invoices"]}
+        taken = [row for row in self.here.books(system)["invoices"] if row["id"] in self._taken]
+        for row in [row for row in taken if Decimal(row["total"]) >= 5][:number]:
+            if system == "quickbooks":
+                self.control(system, f"invoices/{row['id']}/copy")
+            else:
+                self.control(system, f"invoices/{row['id']}", action="copy")
+        new = [row["id"] for row in self.here.books(system)["invoices"] if row["id"] not in known]
+        sync.ask(self.here.wiring, self.here.merchant_id, self.connections[system])
+
+        def read() -> bool:
+            with self.here.wiring.database.view(self.here.merchant_id) as view:
+                return all(view.invoices.by_remote(self.connections[system], one, Kind.INVOICE) for one in new)
+
+        self.here.settle(read)
 
     def pay(
         self, invoices: Sequence[InvoiceRow], button: str = "approve", amounts: Mapping[int, str] | None = None
